@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Configuration, constant once the programs are loaded; and the one variable that user space moves.
+#pragma once
+
+#include "maps.h"
+
+#define MAX_PORTS 16 /* more would cost every new connection a longer look */
+
+const volatile __u32 port_count; /* 0: any port */
+const volatile __u16 ports[MAX_PORTS];
+const volatile __u32 role_wanted; /* ROLE_UNKNOWN: any */
+const volatile __u32 trace_reports;
+const volatile __u32 track_positions; /* kafka.consumer.position is wanted */
+
+/* The receiver's own process: its traffic is never inspected. */
+const volatile __u32 own_tgid;
+
+/* Moved on by the receiver at each tick: connections that were given up get another chance. */
+__u32 epoch;
+
+/* Failed headers before a connection is given up for the rest of a tick. A producer that is met in
+ * the middle of a 1 MiB batch writes 16 and more times before its next header.
+ */
+#define FAILURES_TO_IGNORE 32
+
+/* Frames of requests are at most socket.request.max.bytes, 100 MiB by default. */
+#define REQUEST_MAX_BYTES (100 * 1024 * 1024)
+/* Responses have no limit but their type. */
+#define RESPONSE_MAX_BYTES 0x7fffffff
+
+/* Steps that one call may take: about 8 ms at 30 ns. A 5,000-partition commit takes 40,000. */
+#define STEPS_MAX (1 << 18)

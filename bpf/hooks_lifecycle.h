@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The end of connections, beside every backend.
+#pragma once
+
+#include "connection.h"
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(socket_state, struct sock *sk, int old_state, int new_state)
+{
+	__u64 key = (__u64)(unsigned long)sk;
+	struct counters *n;
+
+	if (new_state != TCP_CLOSE)
+		return 0;
+	bpf_map_delete_elem(&ignored, &key);
+	if (!bpf_map_lookup_elem(&connections, &key))
+		return 0;
+	forget_connection(key);
+	n = counters();
+	if (n)
+		n->connections_closed++;
+	return 0;
+}

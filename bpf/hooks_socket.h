@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Backend `socket`: the tracepoints sock_send_length and sock_recv_length (Linux 6.3, commit
+// 6e6eda44b939) run in the system call that sends or receives, after its bytes have been copied.
+#pragma once
+
+#include "user_buffers.h"
+
+static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, __u32 direction)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	struct task_struct *task;
+	struct connection *c;
+	struct cursor at = {};
+	struct call call = {};
+	struct counters *n;
+	__u32 message = 0;
+	__u64 now;
+
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	if (direction == 1 && flags & MSG_PEEK)
+		return 0;
+	now = bpf_ktime_get_ns();
+	c = connection_of(sk, now);
+	if (!c)
+		return 0;
+	n = counters();
+	if (n)
+		n->calls[direction]++;
+	task = (struct task_struct *)bpf_get_current_task_btf();
+	call_read((struct pt_regs *)bpf_task_pt_regs(task), &call);
+	if (call.number == NR_sendmmsg || call.number == NR_recvmmsg)
+		message = mmsg_index(c, direction, &call, result, call.args[1]);
+	if (result <= 0)
+		return 0;
+	at.left = result;
+	if (call_is_compat(task))
+		drop(DROP_COMPAT_SYSCALL);
+	else if (!(direction == 1 && flags & MSG_TRUNC))
+		call_buffers(&call, direction, result, message, &at);
+	feed(c, (__u64)(unsigned long)sk, direction, &at, now);
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(socket_sent, struct sock *sk, int result, int flags)
+{
+	return on_socket(sk, result, 0, 0);
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(socket_received, struct sock *sk, int result, int flags)
+{
+	return on_socket(sk, result, flags, 1);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The same decoder without a socket: BPF_PROG_TEST_RUN feeds it a buffer of the calling process. Never
+// attached. Tests and benchmarks run the shipped object through it.
+#pragma once
+
+#include "connection.h"
+
+enum feed_flag {
+	FEED_UNSEEN = 1, /* the bytes pass unseen */
+	FEED_VECTOR = 2, /* the address is that of an iovec array of `vectors` */
+	FEED_CLOSE = 4,	 /* the connection ends */
+};
+
+/* args: 0 connection key, 1 direction, 2 address, 3 bytes, 4 flags, 5 vectors,
+ *       6 local IPv4 (network order) << 16 | port, 7 remote likewise
+ */
+SEC("raw_tp")
+int feed_test(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 now = bpf_ktime_get_ns();
+	__u64 key = ctx->args[0];
+	__u32 direction = ctx->args[1] & 1;
+	struct connection *c;
+	struct cursor at = {};
+	struct tuple t = {};
+
+	if (ctx->args[4] & FEED_CLOSE) {
+		forget_connection(key);
+		return 0;
+	}
+	if (bpf_map_lookup_elem(&ignored, &key))
+		return 2;
+	c = bpf_map_lookup_elem(&connections, &key);
+	if (!c) {
+		map_v4(t.local_addr, ctx->args[6] >> 16);
+		map_v4(t.remote_addr, ctx->args[7] >> 16);
+		t.local_port = ctx->args[6];
+		t.remote_port = ctx->args[7];
+		c = connection_create(key, &t, now);
+		if (!c)
+			return 1;
+	}
+	if (ctx->args[4] & FEED_UNSEEN) {
+		at.left = ctx->args[3];
+	} else if (ctx->args[4] & FEED_VECTOR) {
+		at.left = ctx->args[3];
+		at.vector = ctx->args[2];
+		at.vectors = ctx->args[5];
+	} else {
+		at.address = ctx->args[2];
+		at.segment = ctx->args[3];
+	}
+	feed(c, key, direction, &at, now);
+	return 0;
+}

@@ -1,0 +1,729 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Runs the op programs over the bytes of a call. Knows Kafka's framing and primitive types;
+// messages are data (program.h), what reports mean is in sinks.h.
+#pragma once
+
+#include "sinks.h"
+
+#define REQUEST_HEAD_BYTES 12
+#define RESPONSE_HEAD_BYTES 8
+#define BATCH_HEAD_BYTES 17 /* up to and with the magic byte */
+#define BATCH_REST_BYTES 26 /* crc .. max timestamp */
+#define BATCH_LENGTH_FROM 12
+#define BATCH_MAGIC 2
+#define ORPHANS_MAX 4 /* unknown responses in a row: then the place is doubted */
+#define UNKNOWN_VERSION_MAX 1000 /* an API may grow past the tables, but not by hundreds of versions */
+
+static __always_inline long step_request_head(struct run *r, struct stream *s)
+{
+	const volatile struct api *known;
+	__u16 api, version;
+	enum taken t;
+	__u32 size;
+
+	if (!s->carried)
+		s->frame_began = 1;
+	t = take(r, s, REQUEST_HEAD_BYTES);
+	if (t != TAKEN)
+		return t == AGAIN ? GO_ON : STOP;
+	size = be32(s->carry);
+	api = be16(s->carry + 4);
+	version = be16(s->carry + 6);
+	s->correlation = be32(s->carry + 8);
+	if (size < REQUEST_HEAD_BYTES - 4 || size > REQUEST_MAX_BYTES || api >= API_KEYS)
+		return lose(r, s, DROP_BAD_HEADER);
+	known = api_of(api);
+	if (known->min > known->max || version < known->min || version > UNKNOWN_VERSION_MAX ||
+	    (version > known->max && !r->connection->confirmed))
+		return lose(r, s, DROP_BAD_HEADER);
+	s->api = api;
+	s->version = version;
+	s->frame_left = size - (REQUEST_HEAD_BYTES - 4);
+	s->in_frame = 1;
+	s->pc++;
+	return GO_ON;
+}
+
+static __always_inline void enter_program(struct stream *s, __u32 direction)
+{
+	__u32 pc;
+
+	if (s->version > api_of(s->api)->max) {
+		drop(DROP_UNKNOWN_VERSION);
+		pc = pc_skip_frame;
+	} else {
+		pc = program_of(s->api, direction, s->version);
+	}
+	s->pc = pc;
+	for (int i = REG_GROUP; i < REG_NAMES; i++)
+		s->regs[i] = 0;
+	s->regs[REG_GENERATION] = -1;
+}
+
+static __always_inline long step_dispatch(struct run *r, struct stream *s)
+{
+	struct connection *c = r->connection;
+	__u64 client = s->regs[REG_CLIENT];
+
+	if (c->client != client || !c->link) {
+		c->client = client;
+		c->link = 0;
+		if (c->confirmed)
+			link_enter(c, s->now);
+	}
+	s->request.link = c->link;
+	enter_program(s, DIR_REQUEST);
+	return GO_ON;
+}
+
+/* Keeps a response whose request has not been seen yet: its hook may only be late. */
+static __always_inline void park(struct run *r, struct stream *s)
+{
+	struct request_key k = { .connection = r->connection->id, .correlation = s->correlation };
+	__u32 zero = 0;
+	void *blank = bpf_map_lookup_elem(&blank_parked, &zero);
+	struct parked_value *p;
+
+	s->pc = pc_skip_frame;
+	if (s->frame_left > PARK_BYTES) {
+		drop(DROP_PARKED_TOO_LONG);
+		return;
+	}
+	r->connection->parked = 1;
+	if (!blank || bpf_map_update_elem(&parked, &k, blank, BPF_ANY)) {
+		drop(DROP_PARKED_FULL);
+		return;
+	}
+	p = bpf_map_lookup_elem(&parked, &k);
+	if (!p)
+		return;
+	p->length = s->frame_left;
+	p->time = s->now;
+	s->pc = pc_park;
+}
+
+static __always_inline long step_response_head(struct run *r, struct stream *s)
+{
+	struct connection *c = r->connection;
+	struct request_key k = {};
+	struct request *asked;
+	__u32 size;
+	enum taken t;
+
+	if (!s->carried)
+		s->frame_began = 1;
+	t = take(r, s, RESPONSE_HEAD_BYTES);
+	if (t != TAKEN)
+		return t == AGAIN ? GO_ON : STOP;
+	size = be32(s->carry);
+	s->correlation = be32(s->carry + 4);
+	if (size < RESPONSE_HEAD_BYTES - 4 || size > RESPONSE_MAX_BYTES)
+		return lose(r, s, DROP_BAD_HEADER);
+	k.connection = c->id;
+	k.correlation = s->correlation;
+	asked = bpf_map_lookup_elem(&requests, &k);
+	if (!asked && (!s->in_sync || s->orphans >= ORPHANS_MAX))
+		return lose(r, s, s->in_sync ? DROP_ORPHAN_RESPONSE : DROP_BAD_HEADER);
+	s->frame_left = size - (RESPONSE_HEAD_BYTES - 4);
+	s->in_frame = 1;
+	if (!asked) {
+		s->orphans++;
+		s->api = -1;
+		park(r, s);
+		return GO_ON;
+	}
+	s->orphans = 0;
+	s->request = *asked;
+	s->api = asked->api;
+	s->version = asked->version;
+	s->in_sync = 1;
+	if (asked->ambiguous) {
+		drop(DROP_AMBIGUOUS_REQUEST);
+		s->pc = pc_skip_frame;
+		return GO_ON;
+	}
+	if (!c->confirmed) {
+		struct counters *n = counters();
+
+		c->confirmed = 1;
+		if (n)
+			n->confirmed++;
+	}
+	peer_check(c);
+	if (!c->link)
+		link_enter(c, s->now);
+	if (!s->request.link)
+		s->request.link = c->link;
+	enter_program(s, DIR_RESPONSE);
+	return GO_ON;
+}
+
+static __always_inline long step_park(struct run *r, struct stream *s)
+{
+	struct request_key k = { .connection = r->connection->id, .correlation = s->correlation };
+	struct parked_value *p = bpf_map_lookup_elem(&parked, &k);
+	__u32 at, n;
+
+	if (!p) {
+		s->pc = pc_skip_frame;
+		return GO_ON;
+	}
+	if (!s->frame_left) {
+		stream_rewind(s, s->kind);
+		/* a full barrier: whoever comes second, this or the request's hook, sees the other */
+		__sync_fetch_and_add(&p->ready, 1);
+		if (!bpf_map_lookup_elem(&requests, &k))
+			return GO_ON;
+		s->replay = k.correlation;
+		s->replay_wanted = 1;
+		return STOP;
+	}
+	switch (cursor_look(&s->at)) {
+	case CURSOR_END:
+		return STOP;
+	case CURSOR_UNSEEN:
+		bpf_map_delete_elem(&parked, &k);
+		drop(DROP_UNSEEN_BYTES);
+		s->pc = pc_skip_frame;
+		return GO_ON;
+	case CURSOR_BYTES:
+		break;
+	}
+	at = p->filled & (PARK_BYTES - 1);
+	n = s->at.segment < s->frame_left ? s->at.segment : s->frame_left;
+	if (!n)
+		return GO_ON;
+	if (n > PARK_BYTES)
+		return lose(r, s, DROP_MALFORMED);
+	if (cursor_read(&s->at, p->bytes + at, n))
+		return lose(r, s, DROP_USER_COPY);
+	p->filled += n;
+	cursor_advance(&s->at, n);
+	consume(r, s, n);
+	return GO_ON;
+}
+
+static __always_inline void count_frame(struct stream *s)
+{
+	__u32 k = (s->api & (API_KEYS - 1)) * 2 + (s->kind & 1);
+	__u64 *n = bpf_map_lookup_elem(&frames, &k);
+
+	if (n)
+		(*n)++;
+}
+
+#define API_PRODUCE 0
+#define API_FETCH 1
+#define API_TXN_OFFSET_COMMIT 28
+
+/* A whole request has been sent: its response may be read from now on. */
+static __always_inline long end_request(struct run *r, struct stream *s)
+{
+	struct connection *c = r->connection;
+	struct request_key k = { .connection = c->id, .correlation = s->correlation };
+	struct parked_value *p;
+	struct request v = {};
+
+	c->failures = 0;
+	if (c->role == ROLE_UNKNOWN)
+		c->role = s->direction == 0 ? ROLE_CLIENT : ROLE_BROKER;
+	if (c->role == ROLE_CLIENT)
+		peer_check(c);
+	s->in_sync = 1;
+	count_frame(s);
+	c->requests++;
+	if (s->api == API_PRODUCE && s->regs[REG_ACKS] == 0 && s->version <= api_of(API_PRODUCE)->max)
+		return GO_ON; /* acks=0 is never answered */
+	v.link = c->link;
+	v.group = s->regs[REG_GROUP];
+	v.time = s->now;
+	v.member = s->regs[REG_MEMBER];
+	v.producer = s->regs[REG_PRODUCER];
+	v.producer_epoch = s->regs[REG_PRODUCER_EPOCH];
+	v.generation = s->regs[REG_GENERATION];
+	v.sequence = c->requests;
+	v.api = s->api;
+	v.version = s->version;
+	v.isolation = s->regs[REG_ISOLATION];
+	v.follower = s->api == API_FETCH && (__s64)s->regs[REG_REPLICA] >= 0;
+	v.txn_commit = s->api == API_TXN_OFFSET_COMMIT;
+	v.ambiguous = bpf_map_lookup_elem(&requests, &k) != 0;
+	if (bpf_map_update_elem(&requests, &k, &v, BPF_ANY)) {
+		drop(DROP_REQUESTS_FULL);
+		return GO_ON;
+	}
+	if (!c->parked)
+		return GO_ON;
+	p = bpf_map_lookup_elem(&parked, &k);
+	if (!p || !p->ready)
+		return GO_ON;
+	s->replay = k.correlation;
+	s->replay_wanted = 1;
+	return STOP;
+}
+
+static __always_inline long step_end(struct run *r, struct stream *s)
+{
+	struct connection *c = r->connection;
+	long go = GO_ON;
+
+	if (s->frame_left)
+		return lose(r, s, DROP_FRAME_TAIL);
+	if (s->kind == DIR_REQUEST) {
+		go = end_request(r, s);
+	} else {
+		struct request_key k = { .connection = c->id, .correlation = s->correlation };
+
+		bpf_map_delete_elem(&requests, &k);
+		c->failures = 0;
+		count_frame(s);
+	}
+	stream_rewind(s, s->kind);
+	return go;
+}
+
+static __always_inline void set_register(struct stream *s, const struct op *op, __u64 v)
+{
+	s->regs[masked(op->reg, REG_NAMES - 1)] = v;
+}
+
+/* op is a copy: .rodata is read once a step. */
+static __always_inline long step_string(struct run *r, struct stream *s, const struct op *op)
+{
+	enum taken t;
+	__s64 length;
+	__u32 got, n;
+	__u64 id;
+
+	if (s->phase == 0) {
+		t = take_length(r, s, op->flags & OP_FLAG_COMPACT, 2, &length);
+		if (t != TAKEN)
+			return t == AGAIN ? GO_ON : STOP;
+		if (length < -1 || length > (__s64)s->frame_left)
+			return lose(r, s, DROP_MALFORMED);
+		if (length < 0 || length > NAME_MAX_LENGTH) {
+			if (length > NAME_MAX_LENGTH) {
+				if (op->flags & OP_FLAG_CLIENT_ID && !r->connection->confirmed)
+					return lose(r, s, DROP_BAD_HEADER);
+				drop(DROP_NAME_TOO_LONG);
+				s->skip = length;
+			}
+			set_register(s, op, length < 0 ? NAME_NONE : NAME_INVALID);
+			s->pc++;
+			return GO_ON;
+		}
+		__builtin_memset(s->name.bytes, 0, NAME_BYTES);
+		s->name.length = length;
+		s->name.kind = NAME_TEXT;
+		s->name_got = 0;
+		s->phase = 1;
+	}
+	got = s->name_got & 0xff;
+	if (got < s->name.length) {
+		switch (cursor_look(&s->at)) {
+		case CURSOR_END:
+			return STOP;
+		case CURSOR_UNSEEN:
+			return pass_unseen(r, s) == AGAIN ? GO_ON : STOP;
+		case CURSOR_BYTES:
+			break;
+		}
+		n = s->name.length - got;
+		if (n > s->at.segment)
+			n = s->at.segment;
+		if (!n)
+			return GO_ON;
+		if (n > NAME_MAX_LENGTH)
+			return STOP;
+		if (cursor_read(&s->at, s->name.bytes + got, n))
+			return lose(r, s, DROP_USER_COPY);
+		cursor_advance(&s->at, n);
+		consume(r, s, n);
+		s->name_got = got + n;
+		if (s->name_got < s->name.length)
+			return GO_ON;
+	}
+	s->phase = 0;
+	if (op->flags & OP_FLAG_CLIENT_ID && !name_is_text(&s->name))
+		return lose(r, s, DROP_BAD_HEADER);
+	id = name_intern(&s->name);
+	set_register(s, op, id);
+	s->pc++;
+	return GO_ON;
+}
+
+static __always_inline long step_uuid(struct run *r, struct stream *s, const struct op *op)
+{
+	enum taken t = take(r, s, 16);
+	__u64 *w;
+
+	if (t != TAKEN)
+		return t == AGAIN ? GO_ON : STOP;
+	w = (__u64 *)s->carry;
+	s->pc++;
+	if (!w[0] && !w[1]) {
+		set_register(s, op, NAME_NONE);
+		return GO_ON;
+	}
+	s->name.length = 16;
+	s->name.kind = NAME_UUID;
+	((__u64 *)s->name.bytes)[0] = w[0];
+	((__u64 *)s->name.bytes)[1] = w[1];
+	set_register(s, op, name_intern(&s->name));
+	return GO_ON;
+}
+
+static __always_inline long step_array(struct run *r, struct stream *s, const struct op *op)
+{
+	enum taken t;
+	struct loop *l;
+	__s64 count;
+	__u32 depth;
+
+	t = take_length(r, s, op->flags & OP_FLAG_COMPACT, 4, &count);
+	if (t != TAKEN)
+		return t == AGAIN ? GO_ON : STOP;
+	if (count < -1 || count > (__s64)s->frame_left) /* an element takes a byte at least */
+		return lose(r, s, DROP_MALFORMED);
+	if (count <= 0) {
+		s->pc = op->arg;
+		return GO_ON;
+	}
+	depth = s->depth;
+	if (depth >= LOOP_DEPTH)
+		return lose(r, s, DROP_NESTING);
+	s->pc++;
+	l = &s->loops[masked(depth, 7)];
+	l->remaining = count;
+	l->pc = s->pc;
+	s->depth = depth + 1;
+	return GO_ON;
+}
+
+static __always_inline long step_loop(struct stream *s)
+{
+	struct loop *l = &s->loops[masked(s->depth - 1, 7)];
+
+	if (l->remaining > 1) {
+		l->remaining--;
+		s->pc = l->pc;
+	} else {
+		s->depth--;
+		s->pc++;
+	}
+	return GO_ON;
+}
+
+/* Tagged fields (KIP-482): count, then tag, size, bytes for each. One of them may be wanted: the
+ * int32 that its struct begins with.
+ */
+static __always_inline long step_tags(struct run *r, struct stream *s, const struct op *op)
+{
+	enum taken t;
+	__u64 v;
+
+	if (s->phase == 3) { /* the wanted int32 */
+		t = take(r, s, 4);
+		if (t != TAKEN)
+			return t == AGAIN ? GO_ON : STOP;
+		set_register(s, op, (__s64)(__s32)be32(s->carry));
+		s->skip = s->name_got;
+		s->phase = 1;
+	} else {
+		t = take_varint(r, s, &v);
+		if (t != TAKEN)
+			return t == AGAIN ? GO_ON : STOP;
+		if (s->phase == 0) {
+			if (v > s->frame_left)
+				return lose(r, s, DROP_MALFORMED);
+			s->tags_left = v;
+			s->phase = 1;
+		} else if (s->phase == 1) {
+			s->name.length = v == op->flags >> 8 && op->reg; /* wanted */
+			s->phase = 2;
+			return GO_ON;
+		} else {
+			if (v > s->frame_left)
+				return lose(r, s, DROP_MALFORMED);
+			s->tags_left--;
+			s->phase = 1;
+			if (s->name.length && v >= 4) {
+				s->name_got = v - 4;
+				s->phase = 3;
+				return GO_ON;
+			}
+			s->skip = v;
+		}
+	}
+	if (!s->tags_left) {
+		s->phase = 0;
+		s->pc++;
+	}
+	return GO_ON;
+}
+
+static __always_inline long step_records(struct run *r, struct stream *s, const struct op *op)
+{
+	enum taken t;
+	__s64 length;
+
+	t = take_length(r, s, op->flags & OP_FLAG_COMPACT, 4, &length);
+	if (t != TAKEN)
+		return t == AGAIN ? GO_ON : STOP;
+	if (length < -1 || length > (__s64)s->frame_left)
+		return lose(r, s, DROP_MALFORMED);
+	s->regs[REG_RECORDS] = 0;
+	if (length <= 0) {
+		s->pc = op->arg;
+		return GO_ON;
+	}
+	s->region_left = length;
+	s->region_end = op->arg;
+	s->pc++;
+	return GO_ON;
+}
+
+/* Record batches follow each other; the last one of a Fetch may be cut off. Formats before magic 2
+ * are passed over.
+ */
+static __always_inline long step_batch(struct run *r, struct stream *s)
+{
+	enum taken t;
+	__s64 length;
+
+	if (s->phase == 0) {
+		if (!s->region_left && !s->carried) {
+			s->pc = s->region_end;
+			return GO_ON;
+		}
+		if (!s->carried && s->region_left < BATCH_HEAD_BYTES + BATCH_REST_BYTES) {
+			s->skip = s->region_left;
+			s->pc = s->region_end;
+			return GO_ON;
+		}
+		t = take(r, s, BATCH_HEAD_BYTES);
+		if (t != TAKEN)
+			return t == AGAIN ? GO_ON : STOP;
+		length = (__s64)(__s32)be32(s->carry + 8) + BATCH_LENGTH_FROM - BATCH_HEAD_BYTES;
+		if (s->carry[16] != BATCH_MAGIC || length < BATCH_REST_BYTES) {
+			if (length < 0 || length > (__s64)s->region_left || s->carry[16] > BATCH_MAGIC) {
+				s->skip = s->region_left;
+				s->pc = s->region_end;
+			} else {
+				s->skip = length;
+			}
+			return GO_ON;
+		}
+		s->regs[REG_BATCH_BASE] = be64(s->carry);
+		s->regs[REG_SCRATCH] = length - BATCH_REST_BYTES;
+		s->phase = 1;
+		return GO_ON;
+	}
+	t = take(r, s, BATCH_REST_BYTES);
+	if (t != TAKEN)
+		return t == AGAIN ? GO_ON : STOP;
+	s->phase = 0;
+	s->regs[REG_BATCH_LAST] = (__s64)(__s32)be32(s->carry + 6);
+	s->regs[REG_BATCH_TIME] = be64(s->carry + 10);
+	s->regs[REG_BATCH_MAX_TIME] = be64(s->carry + 18);
+	s->regs[REG_RECORDS] += s->regs[REG_BATCH_LAST] + 1;
+	s->skip = s->regs[REG_SCRATCH] < s->region_left ? s->regs[REG_SCRATCH] : s->region_left;
+	if (s->kind == DIR_RESPONSE)
+		report(r, s, SINK_BATCH);
+	return GO_ON;
+}
+
+static __always_inline long step_integer(struct run *r, struct stream *s, const struct op *op, __u32 n)
+{
+	enum taken t = take(r, s, n);
+	__s64 v;
+
+	if (t != TAKEN)
+		return t == AGAIN ? GO_ON : STOP;
+	if (n == 1)
+		v = (__s8)s->carry[0];
+	else if (n == 2)
+		v = (__s16)be16(s->carry);
+	else if (n == 4)
+		v = (__s32)be32(s->carry);
+	else
+		v = be64(s->carry);
+	set_register(s, op, v);
+	s->pc++;
+	return GO_ON;
+}
+
+static __always_inline long step_skip(struct run *r, struct stream *s)
+{
+	__u64 n;
+
+	switch (cursor_look(&s->at)) {
+	case CURSOR_END:
+		return STOP;
+	case CURSOR_UNSEEN:
+		return pass_unseen(r, s) == AGAIN ? GO_ON : STOP;
+	case CURSOR_BYTES:
+		break;
+	}
+	n = s->skip < s->at.segment ? s->skip : s->at.segment;
+	s->skip -= n;
+	cursor_advance(&s->at, n);
+	consume(r, s, n);
+	return GO_ON;
+}
+
+static long step(__u32 i, struct run *r)
+{
+	struct stream *s = r->stream;
+	enum taken t;
+	__s64 length;
+	struct op op;
+	__u32 pc;
+
+	if (s->skip)
+		return step_skip(r, s);
+	pc = masked(s->pc, OPS - 1);
+	op.code = ops[pc].code;
+	op.reg = ops[pc].reg;
+	op.flags = ops[pc].flags;
+	op.arg = ops[pc].arg;
+	switch (op.code) {
+	case OP_REQUEST_HEAD:
+		return step_request_head(r, s);
+	case OP_RESPONSE_HEAD:
+		return step_response_head(r, s);
+	case OP_DISPATCH:
+		return step_dispatch(r, s);
+	case OP_END:
+		return step_end(r, s);
+	case OP_SKIP_FRAME:
+		s->skip = s->frame_left;
+		s->pc++;
+		return GO_ON;
+	case OP_PARK:
+		return step_park(r, s);
+	case OP_SKIP:
+		if (op.arg > s->frame_left)
+			return lose(r, s, DROP_MALFORMED);
+		s->skip = op.arg;
+		s->pc++;
+		return GO_ON;
+	case OP_INT8:
+		return step_integer(r, s, &op, 1);
+	case OP_INT16:
+		return step_integer(r, s, &op, 2);
+	case OP_INT32:
+		return step_integer(r, s, &op, 4);
+	case OP_INT64:
+		return step_integer(r, s, &op, 8);
+	case OP_STRING:
+		return step_string(r, s, &op);
+	case OP_UUID:
+		return step_uuid(r, s, &op);
+	case OP_SKIP_STRING:
+	case OP_SKIP_BYTES:
+	case OP_SKIP_ARRAY:
+		t = take_length(r, s, op.flags & OP_FLAG_COMPACT, op.code == OP_SKIP_STRING ? 2 : 4, &length);
+		if (t != TAKEN)
+			return t == AGAIN ? GO_ON : STOP;
+		if (op.code == OP_SKIP_ARRAY)
+			length *= op.arg;
+		if (length > (__s64)s->frame_left)
+			return lose(r, s, DROP_MALFORMED);
+		if (length > 0)
+			s->skip = length;
+		s->pc++;
+		return GO_ON;
+	case OP_ARRAY:
+		return step_array(r, s, &op);
+	case OP_LOOP:
+		return step_loop(s);
+	case OP_TAGS:
+		return step_tags(r, s, &op);
+	case OP_NULLABLE:
+		t = take(r, s, 1);
+		if (t != TAKEN)
+			return t == AGAIN ? GO_ON : STOP;
+		s->pc = (__s8)s->carry[0] < 0 ? op.arg : s->pc + 1;
+		return GO_ON;
+	case OP_SET:
+		set_register(s, &op, (__s64)(__s32)op.arg);
+		s->pc++;
+		return GO_ON;
+	case OP_RECORDS:
+		return step_records(r, s, &op);
+	case OP_BATCH:
+		return step_batch(r, s);
+	case OP_REPORT:
+		s->pc++;
+		report(r, s, op.arg);
+		return GO_ON;
+	}
+	return lose(r, s, DROP_MALFORMED);
+}
+
+/* A response that overtook its request is understood now. Whoever takes the request out of the map
+ * does it: the hooks of both may come here.
+ */
+static __always_inline void replay_parked(struct run *r)
+{
+	struct request_key k = { .connection = r->connection->id, .correlation = r->stream->replay };
+	struct request *asked = bpf_map_lookup_elem(&requests, &k);
+	struct parked_value *p = bpf_map_lookup_elem(&parked, &k);
+	struct run again = { .connection = r->connection };
+	struct counters *n = counters();
+	struct stream *s;
+
+	if (!asked || !p)
+		return;
+	s = &p->stream;
+	s->request = *asked;
+	if (bpf_map_delete_elem(&requests, &k))
+		return;
+	if (s->request.ambiguous) {
+		drop(DROP_AMBIGUOUS_REQUEST);
+		bpf_map_delete_elem(&parked, &k);
+		return;
+	}
+	again.connection->confirmed = 1;
+	if (!again.connection->link)
+		link_enter(again.connection, r->stream->now);
+	if (!s->request.link)
+		s->request.link = again.connection->link;
+	again.stream = s;
+	stream_rewind(s, DIR_RESPONSE);
+	s->now = r->stream->now;
+	s->direction = again.connection->role == ROLE_CLIENT;
+	s->frame_began = 1;
+	s->in_frame = 1;
+	s->in_sync = 1;
+	s->correlation = k.correlation;
+	s->frame_left = p->length;
+	s->api = s->request.api;
+	s->version = s->request.version;
+	s->at.kernel = 1;
+	s->at.address = (__u64)(unsigned long)p->bytes;
+	s->at.segment = p->length;
+	enter_program(s, DIR_RESPONSE);
+	bpf_loop(STEPS_MAX, step, &again, 0);
+	if (n)
+		n->late_requests++;
+	bpf_map_delete_elem(&parked, &k);
+}
+
+static long run_and_replay(__u32 i, struct run *r)
+{
+	long steps = bpf_loop(STEPS_MAX, step, r, 0);
+	struct stream *s = r->stream;
+
+	if (s->replay_wanted) {
+		s->replay_wanted = 0;
+		replay_parked(r);
+		return GO_ON;
+	}
+	if (steps >= STEPS_MAX) {
+		s->frame_began = 1;
+		lose(r, s, DROP_STEP_LIMIT);
+	}
+	return STOP;
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Connections and links: who talks to whom.
+#pragma once
+
+#include "stream.h"
+
+static __always_inline bool addr_equal(const __u8 *a, const __u8 *b)
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+static __always_inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
+{
+	return addr_equal(a->local_addr, b->local_addr) && addr_equal(a->remote_addr, b->remote_addr) &&
+	       a->local_port == b->local_port && a->remote_port == b->remote_port && a->netns == b->netns;
+}
+
+static __always_inline void copy_addr(__u8 *to, const __u8 *from)
+{
+	((__u64 *)to)[0] = ((const __u64 *)from)[0];
+	((__u64 *)to)[1] = ((const __u64 *)from)[1];
+}
+
+/* The process whose thread made this call; the group leader's start tells reused pids apart. */
+static __always_inline void connection_owner(struct connection *c)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct task_struct *task;
+
+	if (tgid == c->tgid)
+		return;
+	task = (struct task_struct *)bpf_get_current_task();
+	c->tgid = tgid;
+	c->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+	c->link = 0;
+}
+
+static __always_inline bool is_loopback(const __u8 *addr)
+{
+	const __u64 *w = (const __u64 *)addr;
+
+	if (w[0])
+		return false;
+	return (addr[10] == 0xff && addr[11] == 0xff && addr[12] == 127) || w[1] == bpf_cpu_to_be64(1);
+}
+
+/* The key under which both ends find each other: the client's end first. They may be in different
+ * network namespaces, unless the address is a loopback's.
+ */
+static __always_inline void peer_key(const struct connection *c, struct tuple *key)
+{
+	bool client = c->role == ROLE_CLIENT;
+	const struct tuple *t = &c->tuple;
+
+	copy_addr(key->local_addr, client ? t->local_addr : t->remote_addr);
+	copy_addr(key->remote_addr, client ? t->remote_addr : t->local_addr);
+	key->local_port = client ? t->local_port : t->remote_port;
+	key->remote_port = client ? t->remote_port : t->local_port;
+	key->netns = is_loopback(t->local_addr) ? t->netns : 0;
+}
+
+/* Computes c->link and enters it. Called when the connection is known to speak Kafka. */
+__noinline long link_enter(struct connection *c, __u64 now)
+{
+	struct link_value v = {};
+	struct link_value *known;
+	struct task_struct *task;
+	const __u64 *words;
+	__u64 a = HASH_3, b = HASH_1, id;
+
+	if (!c)
+		return 0;
+	v.key.start_time = c->start_time;
+	v.key.client = c->client;
+	v.key.tgid = c->tgid;
+	v.key.netns = c->tuple.netns;
+	v.key.role = c->role;
+	if (c->role == ROLE_CLIENT) {
+		copy_addr(v.key.broker_addr, c->tuple.remote_addr);
+		v.key.broker_port = c->tuple.remote_port;
+	} else {
+		copy_addr(v.key.broker_addr, c->tuple.local_addr);
+		copy_addr(v.key.client_addr, c->tuple.remote_addr);
+		v.key.broker_port = c->tuple.local_port;
+	}
+	words = (const __u64 *)&v.key;
+#pragma unroll
+	for (int i = 0; i < sizeof(v.key) / 8; i++)
+		hash_word(words[i], &a, &b);
+	id = a > NAME_INVALID ? a : NAME_INVALID + 1;
+	known = bpf_map_lookup_elem(&links, &id);
+	if (known) {
+		const __u64 *other = (const __u64 *)&known->key;
+		__u64 difference = 0;
+
+#pragma unroll
+		for (int i = 0; i < sizeof(v.key) / 8; i++)
+			difference |= words[i] ^ other[i];
+		if (difference) {
+			drop(DROP_LINK_COLLISION);
+			return 0;
+		}
+		known->last_seen = now;
+		c->link = id;
+		return 0;
+	}
+	task = (struct task_struct *)bpf_get_current_task();
+	BPF_CORE_READ_INTO(&v.comm, task, group_leader, comm);
+	v.first_seen = now;
+	v.last_seen = now;
+	if (bpf_map_update_elem(&links, &id, &v, BPF_ANY)) {
+		drop(DROP_LINKS_FULL);
+		return 0;
+	}
+	c->link = id;
+	return 0;
+}
+
+/* Both ends on this host: the client's end counts. The client enters its connection before the broker
+ * can answer, but its hook may run a little late: the broker's end looks a few times.
+ */
+#define PEER_CHECKS 8
+
+static __always_inline void peer_check(struct connection *c)
+{
+	struct tuple key;
+
+	if (c->local_peer || c->peer_checks >= PEER_CHECKS)
+		return;
+	c->peer_checks++;
+	peer_key(c, &key);
+	if (c->role == ROLE_CLIENT) {
+		if (bpf_map_update_elem(&peers, &key, &c->id, BPF_ANY))
+			drop(DROP_PEERS_FULL);
+		c->peer_checks = PEER_CHECKS;
+	} else if (bpf_map_lookup_elem(&peers, &key)) {
+		c->local_peer = 1;
+	}
+}
+
+static __always_inline void ignore_connection(__u64 key, struct connection *c)
+{
+	struct ignored_value v = {};
+	struct counters *n = counters();
+
+	v.tuple = c->tuple;
+	v.epoch = epoch;
+	bpf_map_update_elem(&ignored, &key, &v, BPF_ANY);
+	if (n)
+		n->ignored++;
+}
+
+static __always_inline void forget_connection(__u64 key)
+{
+	struct connection *c = bpf_map_lookup_elem(&connections, &key);
+
+	if (!c)
+		return;
+	if (c->role == ROLE_CLIENT && c->peer_checks) {
+		struct tuple peer;
+
+		peer_key(c, &peer);
+		bpf_map_delete_elem(&peers, &peer);
+	}
+	bpf_map_delete_elem(&connections, &key);
+}

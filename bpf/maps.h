@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Every map. Sizes are the defaults of the `limits` configuration; internal/probe sets the real ones
+// before loading. Full maps refuse: nothing that is tracked is pushed out.
+#pragma once
+
+#include "types.h"
+#include "drops.h"
+
+#define MAP(name_, type_, key_, value_, max_)         \
+	struct {                                      \
+		__uint(type, type_);                  \
+		__uint(max_entries, max_);            \
+		__type(key, key_);                    \
+		__type(value, value_);                \
+	} name_ SEC(".maps")
+
+MAP(connections, BPF_MAP_TYPE_HASH, __u64, struct connection, 16384);
+MAP(links, BPF_MAP_TYPE_HASH, __u64, struct link_value, 16384);
+MAP(names, BPF_MAP_TYPE_HASH, __u64, struct name, 32768);
+MAP(topic_ids, BPF_MAP_TYPE_HASH, __u64, struct topic_id_value, 16384);
+MAP(requests, BPF_MAP_TYPE_HASH, struct request_key, struct request, 32768);
+MAP(pending, BPF_MAP_TYPE_HASH, struct pending_key, struct pending_value, 32768);
+MAP(offsets, BPF_MAP_TYPE_HASH, struct offset_key, struct offset_value, 131072);
+MAP(watermarks, BPF_MAP_TYPE_HASH, struct partition_key, struct watermark_value, 131072);
+MAP(times, BPF_MAP_TYPE_HASH, struct partition_key, struct times_value, 32768);
+MAP(sessions, BPF_MAP_TYPE_HASH, struct session_key, struct session_value, 16384);
+MAP(commits, BPF_MAP_TYPE_HASH, struct commits_key, struct commits_value, 16384);
+MAP(members, BPF_MAP_TYPE_HASH, struct member_key, struct member_value, 16384);
+MAP(peers, BPF_MAP_TYPE_HASH, struct tuple, __u64, 16384);
+
+/* Connections that do not speak Kafka: the only map that may forget. */
+MAP(ignored, BPF_MAP_TYPE_LRU_HASH, __u64, struct ignored_value, 65536);
+
+/* Responses that overtook their request: a few at any time, each in flight for microseconds. */
+MAP(parked, BPF_MAP_TYPE_HASH, struct request_key, struct parked_value, 256);
+
+MAP(stats, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counters, 1);
+MAP(drops, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, DROP_REASONS);
+MAP(frames, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, API_KEYS * 2);
+
+/* Every report, for the differential test; unused unless trace_reports is set. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} trace SEC(".maps");
+
+struct trace_record {
+	__u64 connection;
+	__u32 sink;
+	__s16 api;
+	__s16 version;
+	__u64 regs[REG_NAMES];
+};
+
+/* All-zero values to insert from: too large for the 512-byte stack. */
+MAP(blank_connection, BPF_MAP_TYPE_ARRAY, __u32, struct connection, 1);
+MAP(blank_times, BPF_MAP_TYPE_ARRAY, __u32, struct times_value, 1);
+MAP(blank_parked, BPF_MAP_TYPE_ARRAY, __u32, struct parked_value, 1);
+
+/* For bpf2go: these are not values of any map. */
+const struct trace_record *unused_trace_record __attribute__((unused));
+const enum drop_reason *unused_drop_reason __attribute__((unused));
+const enum op_code *unused_op_code __attribute__((unused));
+const enum reg_name *unused_reg_name __attribute__((unused));
+const enum sink *unused_sink __attribute__((unused));
+const enum role *unused_role __attribute__((unused));
+const enum offset_source *unused_offset_source __attribute__((unused));
+const enum name_kind *unused_name_kind __attribute__((unused));
+
+static __always_inline void drop(__u32 reason)
+{
+	__u64 *n = bpf_map_lookup_elem(&drops, &reason);
+
+	if (n)
+		(*n)++;
+}
+
+static __always_inline struct counters *counters(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&stats, &zero);
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// One direction of one connection: taking fields across read boundaries, losing and finding the
+// place. What the fields mean is the business of interpreter.h.
+#pragma once
+
+#include "cursor.h"
+#include "names.h"
+
+/* One run of the interpreter: pointers only, see struct stream. */
+struct run {
+	struct connection *connection;
+	struct stream *stream;
+};
+
+#define GO_ON 0
+#define STOP 1
+
+static __always_inline void stream_rewind(struct stream *s, __u32 kind)
+{
+	s->kind = kind;
+	s->pc = kind == DIR_REQUEST ? pc_request : pc_response;
+	s->in_frame = 0;
+	s->carried = 0;
+	s->skip = 0;
+	s->region_left = 0;
+	s->phase = 0;
+	s->depth = 0;
+	s->varint = 0;
+	s->shift = 0;
+	s->tags_left = 0;
+	s->frame_left = 0;
+}
+
+/* The place is lost: nothing more of this frame is believed. A frame that began in an earlier call
+ * may have been no frame at all, so what this call begins with gets its own chance.
+ */
+static __always_inline long lose(struct run *r, struct stream *s, __u32 reason)
+{
+	struct connection *c = r->connection;
+
+	if (s->in_sync || s->in_frame)
+		drop(reason);
+	if (s->in_sync) {
+		struct counters *n = counters();
+
+		if (n)
+			n->resynchronised++;
+	}
+	s->in_sync = 0;
+	stream_rewind(s, s->kind);
+	c->failures++;
+	if (!s->frame_began) {
+		s->frame_began = 1;
+		s->at = s->start;
+		return GO_ON;
+	}
+	return STOP;
+}
+
+/* Bytes of the frame (and of the record data) pass. */
+static __always_inline void consume(struct run *r, struct stream *s, __u64 n)
+{
+	s->frame_left -= n;
+	if (s->region_left)
+		s->region_left -= n;
+}
+
+enum taken {
+	TAKEN,
+	WAIT,	/* the call has no more bytes */
+	AGAIN,	/* the same op once more */
+	LOST,	/* nothing more of this call is looked at */
+};
+
+static __always_inline enum taken lost(struct run *r, struct stream *s, __u32 reason)
+{
+	return lose(r, s, reason) == GO_ON ? AGAIN : LOST;
+}
+
+/* Bytes that passed unseen: harmless while skipping and inside record data, else the place is lost. */
+static __always_inline enum taken pass_unseen(struct run *r, struct stream *s)
+{
+	__u64 n = s->at.left;
+	__u64 k;
+
+	if (s->skip) {
+		k = s->skip < n ? s->skip : n;
+		s->skip -= k;
+		s->at.left -= k;
+		consume(r, s, k);
+		return AGAIN;
+	}
+	if (s->region_left) {
+		/* the batches cannot be walked: pass over all of them */
+		s->skip = s->region_left;
+		s->carried = 0;
+		s->phase = 0;
+		s->pc = s->region_end;
+		return AGAIN;
+	}
+	s->at.left = 0;
+	return lost(r, s, DROP_UNSEEN_BYTES);
+}
+
+/* Collects the next n (1..CARRY_BYTES) bytes in s->carry. */
+static __always_inline enum taken take(struct run *r, struct stream *s, __u32 n)
+{
+	__u32 have = s->carried & (CARRY_BYTES - 1);
+	__u32 k;
+
+	switch (cursor_look(&s->at)) {
+	case CURSOR_END:
+		return WAIT;
+	case CURSOR_UNSEEN:
+		return pass_unseen(r, s);
+	case CURSOR_BYTES:
+		break;
+	}
+	if (!s->at.segment)
+		return AGAIN;
+	if (s->in_frame && !have && n > s->frame_left)
+		return lost(r, s, DROP_MALFORMED);
+	k = n - have;
+	if (k > s->at.segment)
+		k = s->at.segment;
+	if (k > CARRY_BYTES || !k)
+		return LOST;
+	if (cursor_read(&s->at, s->carry + have, k))
+		return lost(r, s, DROP_USER_COPY);
+	cursor_advance(&s->at, k);
+	if (s->in_frame)
+		consume(r, s, k);
+	if (have + k < n) {
+		s->carried = have + k;
+		return AGAIN;
+	}
+	s->carried = 0;
+	return TAKEN;
+}
+
+/* An unsigned varint, a byte at a time; the value is in *value when TAKEN. */
+static __always_inline enum taken take_varint(struct run *r, struct stream *s, __u64 *value)
+{
+	enum taken t = take(r, s, 1);
+	__u8 b;
+
+	if (t != TAKEN)
+		return t;
+	b = s->carry[0];
+	if (s->shift > 28)
+		return lost(r, s, DROP_MALFORMED);
+	s->varint |= (__u64)(b & 0x7f) << s->shift;
+	if (b & 0x80) {
+		s->shift += 7;
+		return AGAIN;
+	}
+	*value = s->varint;
+	s->varint = 0;
+	s->shift = 0;
+	return TAKEN;
+}
+
+static __always_inline __u16 be16(const __u8 *p)
+{
+	return (__u16)p[0] << 8 | p[1];
+}
+
+static __always_inline __u32 be32(const __u8 *p)
+{
+	return (__u32)p[0] << 24 | (__u32)p[1] << 16 | (__u32)p[2] << 8 | p[3];
+}
+
+static __always_inline __u64 be64(const __u8 *p)
+{
+	return (__u64)be32(p) << 32 | be32(p + 4);
+}
+
+/* Length of a string, bytes or array: -1 null, as int16, int32 or compact. */
+static __always_inline enum taken take_length(struct run *r, struct stream *s, bool compact, __u32 width, __s64 *length)
+{
+	enum taken t;
+	__u64 v;
+
+	if (compact) {
+		t = take_varint(r, s, &v);
+		if (t == TAKEN)
+			*length = (__s64)v - 1;
+		return t;
+	}
+	t = take(r, s, width);
+	if (t != TAKEN)
+		return t;
+	*length = width == 2 ? (__s64)(__s16)be16(s->carry) : (__s64)(__s32)be32(s->carry);
+	return t;
+}

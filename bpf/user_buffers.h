@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Where a system call's bytes are in the application's memory: from its number and registers.
+// Shared by the backends `socket` and `syscall`.
+#pragma once
+
+#include "connection.h"
+
+struct call {
+	__u32 number;
+	__u32 fd;
+	__u64 args[4]; /* the 2nd to 4th argument in 1..3 */
+};
+
+#if defined(__TARGET_ARCH_x86)
+#define NR_read 0
+#define NR_write 1
+#define NR_readv 19
+#define NR_writev 20
+#define NR_sendfile 40
+#define NR_sendto 44
+#define NR_recvfrom 45
+#define NR_sendmsg 46
+#define NR_recvmsg 47
+#define NR_splice 275
+#define NR_recvmmsg 299
+#define NR_sendmmsg 307
+#define NR_preadv2 327
+#define NR_pwritev2 328
+#define TS_COMPAT 2
+
+static __always_inline __u32 call_number(struct pt_regs *regs)
+{
+	return BPF_CORE_READ(regs, orig_ax);
+}
+
+static __always_inline void call_read(struct pt_regs *regs, struct call *call)
+{
+	call->number = call_number(regs);
+	call->fd = BPF_CORE_READ(regs, di);
+	call->args[1] = BPF_CORE_READ(regs, si);
+	call->args[2] = BPF_CORE_READ(regs, dx);
+	call->args[3] = BPF_CORE_READ(regs, r10);
+}
+
+static __always_inline bool call_is_compat(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+}
+#else
+#define NR_read 63
+#define NR_write 64
+#define NR_readv 65
+#define NR_writev 66
+#define NR_sendfile 71
+#define NR_splice 76
+#define NR_sendto 206
+#define NR_recvfrom 207
+#define NR_sendmsg 211
+#define NR_recvmsg 212
+#define NR_recvmmsg 243
+#define NR_sendmmsg 269
+#define NR_preadv2 286
+#define NR_pwritev2 287
+#define TIF_32BIT 22
+
+static __always_inline __u32 call_number(struct pt_regs *regs)
+{
+	return BPF_CORE_READ(regs, syscallno);
+}
+
+static __always_inline void call_read(struct pt_regs *regs, struct call *call)
+{
+	call->number = call_number(regs);
+	call->fd = BPF_CORE_READ(regs, orig_x0);
+	call->args[1] = BPF_CORE_READ(regs, regs[1]);
+	call->args[2] = BPF_CORE_READ(regs, regs[2]);
+	call->args[3] = BPF_CORE_READ(regs, regs[3]);
+}
+
+static __always_inline bool call_is_compat(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread_info.flags) & (1ul << TIF_32BIT);
+}
+#endif
+
+/* struct user_msghdr, 64-bit */
+struct user_msghdr {
+	__u64 name;
+	__u32 name_length;
+	__u32 pad1;
+	__u64 iov;
+	__u64 iov_length;
+	__u64 control;
+	__u64 control_length;
+	__u32 flags;
+	__u32 pad2;
+};
+
+struct user_mmsghdr {
+	struct user_msghdr header;
+	__u32 length;
+	__u32 pad;
+};
+
+static __always_inline void at_buffer(struct cursor *at, __u64 address, __u64 bytes)
+{
+	at->address = address;
+	at->segment = bytes;
+}
+
+static __always_inline void at_vector(struct cursor *at, __u64 vector, __u64 count, __u64 bytes)
+{
+	at->vector = vector;
+	at->vectors = count > IOV_MAX ? IOV_MAX : count;
+	at->left = bytes;
+}
+
+static __always_inline void at_message(struct cursor *at, __u64 header, __u64 bytes)
+{
+	struct user_msghdr h;
+
+	at->left = bytes; /* unseen, if the header cannot be read */
+	if (!bpf_probe_read_user(&h, sizeof(h), (void *)header))
+		at_vector(at, h.iov, h.iov_length, bytes);
+}
+
+/* Which of a sendmmsg's or recvmmsg's messages a `socket` hook was called for: the hook runs once for
+ * each. A message that was cut short or refused is the last of its call.
+ */
+static __always_inline __u32 mmsg_index(struct connection *c, __u32 direction, const struct call *call, long result,
+					__u64 header)
+{
+	__u32 *next = direction == 0 ? &c->mmsg_next : &c->mmsg_next_received;
+	__u32 index = *next;
+
+	if (index >= (__u32)call->args[2])
+		index = 0;
+	*next = result > 0 && index + 1 < (__u32)call->args[2] ? index + 1 : 0;
+	return index;
+}
+
+/* The system calls of either direction; false: not one that carries a socket's bytes. */
+static __always_inline bool call_direction(__u32 number, __u32 *direction)
+{
+	switch (number) {
+	case NR_write:
+	case NR_writev:
+	case NR_pwritev2:
+	case NR_sendto:
+	case NR_sendmsg:
+	case NR_sendmmsg:
+	case NR_sendfile:
+	case NR_splice:
+		*direction = 0;
+		return true;
+	case NR_read:
+	case NR_readv:
+	case NR_preadv2:
+	case NR_recvfrom:
+	case NR_recvmsg:
+	case NR_recvmmsg:
+		*direction = 1;
+		return true;
+	}
+	return false;
+}
+
+/* Points `at` at `bytes` bytes of the call. Calls whose buffers are not the application's (sendfile,
+ * splice, io_uring) leave them unseen.
+ */
+static __always_inline void call_buffers(const struct call *call, __u32 direction, __u64 bytes, __u32 message,
+					 struct cursor *at)
+{
+	__u32 named;
+
+	at->left = bytes;
+	if (!call_direction(call->number, &named) || named != direction)
+		return;
+	switch (call->number) {
+	case NR_read:
+	case NR_write:
+	case NR_recvfrom:
+	case NR_sendto:
+		at->left = 0;
+		at_buffer(at, call->args[1], bytes);
+		break;
+	case NR_readv:
+	case NR_writev:
+	case NR_preadv2:
+	case NR_pwritev2:
+		at_vector(at, call->args[1], call->args[2], bytes);
+		break;
+	case NR_sendmsg:
+	case NR_recvmsg:
+		at_message(at, call->args[1], bytes);
+		break;
+	case NR_sendmmsg:
+	case NR_recvmmsg:
+		at_message(at, call->args[1] + message * sizeof(struct user_mmsghdr), bytes);
+		break;
+	}
+}
