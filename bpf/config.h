@@ -12,8 +12,10 @@ const volatile __u32 role_wanted; /* ROLE_UNKNOWN: any */
 const volatile __u32 trace_reports;
 const volatile __u32 track_positions; /* kafka.consumer.position is wanted */
 
-/* The receiver's own process: its traffic is never inspected. */
-const volatile __u32 own_tgid;
+/* The receiver's own process, as the kernel numbers it (a container has numbers of its own): its
+ * traffic is never inspected. Set by the program `whoami`.
+ */
+__u32 own_tgid;
 
 /* Moved on by the receiver at each tick: connections that were given up get another chance. */
 __u32 epoch;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// The end of connections, beside every backend.
+// Beside every backend: the end of connections, and who the receiver is.
 #pragma once
 
 #include "connection.h"
@@ -19,5 +19,13 @@ int BPF_PROG(socket_state, struct sock *sk, int old_state, int new_state)
 	n = counters();
 	if (n)
 		n->connections_closed++;
+	return 0;
+}
+
+/* Run once by the receiver itself. */
+SEC("raw_tp")
+int whoami(void *ctx)
+{
+	own_tgid = bpf_get_current_pid_tgid() >> 32;
 	return 0;
 }

@@ -205,11 +205,10 @@ static __always_inline long step_park(struct run *r, struct stream *s)
 
 static __always_inline void count_frame(struct stream *s)
 {
-	__u32 k = (s->api & (API_KEYS - 1)) * 2 + (s->kind & 1);
-	__u64 *n = bpf_map_lookup_elem(&frames, &k);
+	struct counters *n = counters();
 
 	if (n)
-		(*n)++;
+		n->frames[masked(s->api * 2 + s->kind, API_KEYS * 2 - 1)]++;
 }
 
 #define API_PRODUCE 0

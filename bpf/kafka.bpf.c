@@ -1,3 +1,5 @@
+//go:build ignore
+
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Entry points only; each header has one job.
 #include "hooks_socket.h"

@@ -91,11 +91,9 @@ type KafkaConnection struct {
 		Direction    uint8
 		FrameBegan   uint8
 		ReplayWanted uint8
-		Pad          [5]uint8
-		_            [1]byte
+		Pad          [2]uint8
 		Replay       uint32
 		Pad2         uint32
-		_            [4]byte
 	}
 	Tuple            KafkaTuple
 	Id               uint64
@@ -125,6 +123,8 @@ type KafkaCounters struct {
 	Confirmed         uint64
 	Ignored           uint64
 	ConnectionsClosed uint64
+	Drops             [64]uint64
+	Frames            [256]uint64
 }
 
 type KafkaDropReason uint32
@@ -348,11 +348,9 @@ type KafkaParkedValue struct {
 		Direction    uint8
 		FrameBegan   uint8
 		ReplayWanted uint8
-		Pad          [5]uint8
-		_            [1]byte
+		Pad          [2]uint8
 		Replay       uint32
 		Pad2         uint32
-		_            [4]byte
 	}
 	Length uint32
 	Filled uint32
@@ -555,8 +553,6 @@ const (
 	KafkaMapBlankTimes         = "blank_times"
 	KafkaMapCommits            = "commits"
 	KafkaMapConnections        = "connections"
-	KafkaMapDrops              = "drops"
-	KafkaMapFrames             = "frames"
 	KafkaMapIgnored            = "ignored"
 	KafkaMapLinks              = "links"
 	KafkaMapMembers            = "members"
@@ -577,6 +573,7 @@ const (
 	KafkaProgSocketSent        = "socket_sent"
 	KafkaProgSocketState       = "socket_state"
 	KafkaProgSyscallExit       = "syscall_exit"
+	KafkaProgWhoami            = "whoami"
 	KafkaVarApis               = "apis"
 	KafkaVarEpoch              = "epoch"
 	KafkaVarOps                = "ops"
@@ -648,6 +645,7 @@ type KafkaProgramSpecs struct {
 	SocketSent     *ebpf.ProgramSpec `ebpf:"socket_sent"`
 	SocketState    *ebpf.ProgramSpec `ebpf:"socket_state"`
 	SyscallExit    *ebpf.ProgramSpec `ebpf:"syscall_exit"`
+	Whoami         *ebpf.ProgramSpec `ebpf:"whoami"`
 }
 
 // KafkaMapSpecs contains maps before they are loaded into the kernel.
@@ -659,8 +657,6 @@ type KafkaMapSpecs struct {
 	BlankTimes      *ebpf.MapSpec `ebpf:"blank_times"`
 	Commits         *ebpf.MapSpec `ebpf:"commits"`
 	Connections     *ebpf.MapSpec `ebpf:"connections"`
-	Drops           *ebpf.MapSpec `ebpf:"drops"`
-	Frames          *ebpf.MapSpec `ebpf:"frames"`
 	Ignored         *ebpf.MapSpec `ebpf:"ignored"`
 	Links           *ebpf.MapSpec `ebpf:"links"`
 	Members         *ebpf.MapSpec `ebpf:"members"`
@@ -731,8 +727,6 @@ type KafkaMaps struct {
 	BlankTimes      *ebpf.Map `ebpf:"blank_times"`
 	Commits         *ebpf.Map `ebpf:"commits"`
 	Connections     *ebpf.Map `ebpf:"connections"`
-	Drops           *ebpf.Map `ebpf:"drops"`
-	Frames          *ebpf.Map `ebpf:"frames"`
 	Ignored         *ebpf.Map `ebpf:"ignored"`
 	Links           *ebpf.Map `ebpf:"links"`
 	Members         *ebpf.Map `ebpf:"members"`
@@ -757,8 +751,6 @@ func (m *KafkaMaps) Close() error {
 		m.BlankTimes,
 		m.Commits,
 		m.Connections,
-		m.Drops,
-		m.Frames,
 		m.Ignored,
 		m.Links,
 		m.Members,
@@ -814,6 +806,7 @@ type KafkaPrograms struct {
 	SocketSent     *ebpf.Program `ebpf:"socket_sent"`
 	SocketState    *ebpf.Program `ebpf:"socket_state"`
 	SyscallExit    *ebpf.Program `ebpf:"syscall_exit"`
+	Whoami         *ebpf.Program `ebpf:"whoami"`
 }
 
 func (p *KafkaPrograms) Close() error {
@@ -823,6 +816,7 @@ func (p *KafkaPrograms) Close() error {
 		p.SocketSent,
 		p.SocketState,
 		p.SyscallExit,
+		p.Whoami,
 	)
 }
 

@@ -35,8 +35,6 @@ MAP(ignored, BPF_MAP_TYPE_LRU_HASH, __u64, struct ignored_value, 65536);
 MAP(parked, BPF_MAP_TYPE_HASH, struct request_key, struct parked_value, 256);
 
 MAP(stats, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counters, 1);
-MAP(drops, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, DROP_REASONS);
-MAP(frames, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, API_KEYS * 2);
 
 /* Every report, for the differential test; unused unless trace_reports is set. */
 struct {
@@ -67,17 +65,17 @@ const enum role *unused_role __attribute__((unused));
 const enum offset_source *unused_offset_source __attribute__((unused));
 const enum name_kind *unused_name_kind __attribute__((unused));
 
-static __always_inline void drop(__u32 reason)
-{
-	__u64 *n = bpf_map_lookup_elem(&drops, &reason);
-
-	if (n)
-		(*n)++;
-}
-
 static __always_inline struct counters *counters(void)
 {
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&stats, &zero);
+}
+
+static __always_inline void drop(__u32 reason)
+{
+	struct counters *n = counters();
+
+	if (n)
+		n->drops[masked(reason, DROP_SLOTS - 1)]++;
 }

@@ -12,6 +12,7 @@
 #define LOOP_DEPTH 6	  /* groups, topics, partitions, records are 4 */
 #define COMM_BYTES 16	  /* TASK_COMM_LEN */
 #define PARK_BYTES 4096	  /* a response that overtook its request: about 500 partitions of a commit */
+#define DROP_SLOTS 64	  /* power of two, DROP_REASONS and room */
 #define TIME_POINTS 8	  /* batches remembered for each partition, to tell the age of an offset */
 
 enum name_kind {
@@ -144,7 +145,7 @@ struct stream {
 	__u8 direction;	     /* 0 sent, 1 received */
 	__u8 frame_began;    /* a frame's head began within this call */
 	__u8 replay_wanted;  /* a parked response can be understood now ... */
-	__u8 pad[5];
+	__u8 pad[2];
 	__u32 replay;	     /* ... the one with this correlation id */
 	__u32 pad2;
 };
@@ -321,4 +322,6 @@ struct counters {
 	__u64 confirmed;       /* connections recognised */
 	__u64 ignored;	       /* connections given up, until the next tick */
 	__u64 connections_closed;
+	__u64 drops[DROP_SLOTS];
+	__u64 frames[API_KEYS * 2]; /* requests and responses by api key; the last two: unknown */
 };

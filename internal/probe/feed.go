@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+
+	"github.com/ebpfkafka/ebpfkafka/bpf"
+)
+
+// A FeedConnection is a made-up connection of a Detached probe.
+type FeedConnection struct {
+	Key           uint64 // any number that is not in use
+	Local, Remote netip.AddrPort
+}
+
+// Direction of bytes on a connection, seen from its local end.
+type Direction uint64
+
+// The directions.
+const (
+	Sent Direction = iota
+	Received
+)
+
+const (
+	feedUnseen = 1 << iota
+	feedVector
+	feedClose
+)
+
+// ErrRefused is returned by Feed for a connection that is not looked at: given up, or no room.
+var ErrRefused = errors.New("the connection is not looked at")
+
+type feedArgs struct {
+	key, direction, address, bytes, flags, vectors, local, remote uint64
+	_                                                             [4]uint64 // the kernel takes up to twelve
+}
+
+// Feed hands the bytes of one call to the decoder of a Detached probe: the shipped program, in the
+// calling thread, over the caller's memory.
+func (p *Probe) Feed(c *FeedConnection, d Direction, data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	defer runtime.KeepAlive(data)
+	return p.feed(feedArgs{
+		key: c.Key, direction: uint64(d), address: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(data)))),
+		bytes: uint64(len(data)), local: endpoint(c.Local), remote: endpoint(c.Remote),
+	})
+}
+
+// FeedVector hands over the bytes of one call that uses several buffers. Of the last only so much is
+// taken as bytes says, like a short readv.
+func (p *Probe) FeedVector(c *FeedConnection, d Direction, buffers [][]byte, bytes int) error {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	type iovec struct{ base, length uint64 }
+	vectors := make([]iovec, 0, len(buffers)+1)
+	for _, b := range buffers {
+		v := iovec{length: uint64(len(b))}
+		if len(b) > 0 {
+			pin.Pin(unsafe.SliceData(b))
+			v.base = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b))))
+		}
+		vectors = append(vectors, v)
+	}
+	vectors = append(vectors, iovec{})
+	pin.Pin(&vectors[0])
+	return p.feed(feedArgs{
+		key: c.Key, direction: uint64(d), address: uint64(uintptr(unsafe.Pointer(&vectors[0]))),
+		bytes: uint64(bytes), flags: feedVector, vectors: uint64(len(buffers)),
+		local: endpoint(c.Local), remote: endpoint(c.Remote),
+	})
+}
+
+// FeedUnseen tells the decoder that bytes passed which it cannot see, as sendfile's.
+func (p *Probe) FeedUnseen(c *FeedConnection, d Direction, bytes int) error {
+	return p.feed(feedArgs{
+		key: c.Key, direction: uint64(d), bytes: uint64(bytes), flags: feedUnseen,
+		local: endpoint(c.Local), remote: endpoint(c.Remote),
+	})
+}
+
+// FeedClose ends a connection.
+func (p *Probe) FeedClose(c *FeedConnection) error {
+	return p.feed(feedArgs{key: c.Key, flags: feedClose})
+}
+
+func endpoint(a netip.AddrPort) uint64 {
+	ip := a.Addr().As4()
+	return uint64(*(*uint32)(unsafe.Pointer(&ip)))<<16 | uint64(a.Port())
+}
+
+func (p *Probe) feed(args feedArgs) error {
+	if p.objects.FeedTest == nil {
+		return fmt.Errorf("feeding needs the backend %q, this is %q", Detached, p.backend)
+	}
+	code, err := p.objects.FeedTest.Run(&ebpf.RunOptions{Context: &args})
+	if err != nil {
+		return fmt.Errorf("running the decoder: %w", err)
+	}
+	if code != 0 {
+		return ErrRefused
+	}
+	return nil
+}
+
+// Reports opens the ring buffer in which every report stands, when Options.TraceReports is set.
+func (p *Probe) Reports() (*ringbuf.Reader, error) {
+	return ringbuf.NewReader(p.objects.Trace)
+}
+
+// Report is one entry of that ring buffer.
+type Report = bpf.KafkaTraceRecord

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/ebpfkafka/ebpfkafka/bpf"
+	"github.com/ebpfkafka/ebpfkafka/internal/state"
+)
+
+// Snapshot reads the maps. The order keeps it consistent: offsets before watermarks, so that a lag is at
+// worst a moment too large and never hidden; names last, so that every id has its name.
+func (p *Probe) Snapshot() (*state.Snapshot, error) {
+	s := &state.Snapshot{
+		Time:     time.Now(),
+		Now:      monotonic(),
+		Names:    make(map[state.NameID]string),
+		TopicIDs: make(map[state.NameID]state.NameID),
+		Links:    make(map[state.LinkID]state.Link),
+		Sessions: make(map[state.SessionKey]uint64),
+		Batches:  make(map[state.PartitionKey][]state.Batch),
+	}
+	m := &p.objects.KafkaMaps
+	err := errors.Join(
+		p.reader.offsets.each(m.Offsets, func(k *bpf.KafkaOffsetKey, v *bpf.KafkaOffsetValue) {
+			s.Offsets = append(s.Offsets, state.Offset{
+				Link:      state.LinkID(k.Link),
+				Group:     state.NameID(k.Group),
+				Topic:     state.NameID(k.Topic),
+				Partition: k.Partition,
+				Source:    state.OffsetSource(v.Source),
+				Offset:    v.Offset,
+				Since:     v.Time,
+				Acked:     v.Acked,
+			})
+		}),
+		p.reader.commits.each(m.Commits, func(k *bpf.KafkaCommitsKey, v *bpf.KafkaCommitsValue) {
+			s.Commits = append(s.Commits, state.CommitCounter{
+				Link:  state.LinkID(k.Link),
+				Group: state.NameID(k.Group),
+				Topic: state.NameID(k.Topic),
+				Error: k.Error,
+				Count: v.Count,
+				First: v.First,
+			})
+		}),
+		p.reader.members.each(m.Members, func(k *bpf.KafkaMemberKey, v *bpf.KafkaMemberValue) {
+			s.Members = append(s.Members, state.Member{
+				Link:       state.LinkID(k.Link),
+				Group:      state.NameID(k.Group),
+				Member:     state.NameID(k.Member),
+				Generation: v.Generation,
+				Error:      v.Error,
+				API:        v.Api,
+				Time:       v.Time,
+			})
+		}),
+		// A session's time covers its partitions: read first, it is never newer than they are.
+		p.reader.sessions.each(m.Sessions, func(k *bpf.KafkaSessionKey, v *bpf.KafkaSessionValue) {
+			s.Sessions[state.SessionKey{Link: state.LinkID(k.Link), Session: k.Session}] = v.Time
+		}),
+		p.reader.watermarks.each(m.Watermarks, func(k *bpf.KafkaPartitionKey, v *bpf.KafkaWatermarkValue) {
+			s.Watermarks = append(s.Watermarks, state.Watermark{
+				PartitionKey:  partitionKey(k),
+				HighWatermark: v.HighWatermark,
+				LastStable:    v.LastStable,
+				LogStart:      v.LogStart,
+				Time:          v.Time,
+				LogStartTime:  v.LogStartTime,
+				Produced:      v.Produced,
+				ProducedTime:  v.ProducedTime,
+				Position:      v.Position,
+				PositionTime:  v.PositionTime,
+				Session:       v.Session,
+				Follower:      v.Follower != 0,
+			})
+		}),
+		p.reader.times.each(m.Times, func(k *bpf.KafkaPartitionKey, v *bpf.KafkaTimesValue) {
+			n := min(int(v.Next), len(v.Points))
+			batches := make([]state.Batch, n)
+			for i := range batches {
+				b := &v.Points[i]
+				batches[i] = state.Batch{First: b.FirstOffset, Last: b.LastOffset, FirstTime: b.FirstTime, MaxTime: b.MaxTime}
+			}
+			s.Batches[partitionKey(k)] = batches
+		}),
+		p.reader.links.each(m.Links, func(k *uint64, v *bpf.KafkaLinkValue) {
+			s.Links[state.LinkID(*k)] = linkOf(v)
+		}),
+		p.reader.topicIDs.each(m.TopicIds, func(k *uint64, v *bpf.KafkaTopicIdValue) {
+			s.TopicIDs[state.NameID(*k)] = state.NameID(v.Name)
+		}),
+		p.reader.names.each(m.Names, func(k *uint64, v *bpf.KafkaName) {
+			if v.Kind == uint8(bpf.KafkaNameKindNAME_TEXT) {
+				s.Names[state.NameID(*k)] = string(v.Bytes[:v.Length])
+			}
+		}),
+	)
+	return s, err
+}
+
+func partitionKey(k *bpf.KafkaPartitionKey) state.PartitionKey {
+	return state.PartitionKey{Link: state.LinkID(k.Link), Topic: state.NameID(k.Topic), Partition: k.Partition}
+}
+
+func linkOf(v *bpf.KafkaLinkValue) state.Link {
+	l := state.Link{
+		Process: state.ProcessKey{
+			PID:       v.Key.Tgid,
+			StartTime: v.Key.StartTime,
+			Comm:      cString(v.Comm[:]),
+		},
+		Role:     state.Role(v.Key.Role),
+		Client:   state.NameID(v.Key.Client),
+		Broker:   netip.AddrPortFrom(netip.AddrFrom16(v.Key.BrokerAddr).Unmap(), v.Key.BrokerPort),
+		NetNS:    v.Key.Netns,
+		Cluster:  state.NameID(v.Cluster),
+		LastSeen: v.LastSeen,
+	}
+	if l.Role == state.RoleBroker {
+		l.Process.Remote = netip.AddrFrom16(v.Key.ClientAddr).Unmap().String()
+	}
+	return l
+}
+
+func cString(b []byte) string {
+	for i, c := range b {
+		if c == 0 {
+			return string(b[:i])
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebpfkafka/ebpfkafka/bpf"
+)
+
+const (
+	// parkedAge is how long a response waits for its request to be seen. The two are sent and received
+	// within one round trip; a hook that is a second late belongs to a process that no longer exists.
+	parkedAge = time.Second
+	// deadAge is how long values in flight outlive their connection: its last hooks may still be running.
+	deadAge = 10 * time.Second
+	// answerAge is how long an answer is waited for. Clients give up after request.timeout.ms, 30 s by
+	// default, but may be configured to wait longer; a JoinGroup takes as long as max.poll.interval.ms,
+	// 5 minutes by default.
+	answerAge = 15 * time.Minute
+)
+
+// Losses counts what the sweep threw away.
+type Losses struct {
+	OrphanResponses uint64 // responses whose request never came to be seen
+	Unanswered      uint64 // requests without an answer: their connection ended
+}
+
+// Sweep removes what can no longer change anything: values in flight on connections that are gone, and
+// everything of a link that was not used for idle. It also gives connections that were not recognised
+// another chance. Call it once after each Snapshot.
+func (p *Probe) Sweep(idle time.Duration) error {
+	now := monotonic()
+	m := &p.objects.KafkaMaps
+	var errs []error
+
+	alive := make(map[uint64]bool)      // connection ids
+	linkSeen := make(map[uint64]uint64) // by link, when a connection of it was last used
+	errs = append(errs, p.reader.connections.each(m.Connections, func(_ *uint64, c *bpf.KafkaConnection) {
+		alive[c.Id] = true
+		linkSeen[c.Link] = max(linkSeen[c.Link], c.LastSeen, 1)
+	}))
+
+	var requests []bpf.KafkaRequestKey
+	errs = append(errs, p.reader.requests.each(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
+		if stale(now, v.Time, alive[k.Connection]) {
+			requests = append(requests, *k)
+		}
+	}))
+	p.lost.Unanswered += uint64(len(requests))
+	var pending []bpf.KafkaPendingKey
+	errs = append(errs, p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
+		if stale(now, v.Time, alive[k.Connection]) {
+			pending = append(pending, *k)
+		}
+	}))
+	var parked []bpf.KafkaRequestKey
+	errs = append(errs, p.reader.parked.each(m.Parked, func(k *bpf.KafkaRequestKey, v *bpf.KafkaParkedValue) {
+		if older(now, v.Time, parkedAge) {
+			parked = append(parked, *k)
+		}
+	}))
+	p.lost.OrphanResponses += uint64(len(parked))
+
+	gone := make(map[uint64]bool)
+	var links []uint64
+	errs = append(errs, p.reader.links.each(m.Links, func(k *uint64, v *bpf.KafkaLinkValue) {
+		if linkSeen[*k] == 0 && older(now, v.LastSeen, idle) {
+			gone[*k] = true
+			links = append(links, *k)
+		} else if seen := linkSeen[*k]; older(seen, v.LastSeen, idle/4) {
+			// So that the link lives on for idle after its last connection.
+			v.LastSeen = seen
+			errs = append(errs, ignoreMissing(m.Links.Update(*k, v, ebpf.UpdateExist)))
+		}
+	}))
+	if len(gone) > 0 {
+		errs = append(errs, p.forgetLinks(gone))
+	}
+	errs = append(errs,
+		remove(m.Requests, requests), remove(m.Pending, pending), remove(m.Parked, parked), remove(m.Links, links),
+		p.nextEpoch())
+	return errors.Join(errs...)
+}
+
+// forgetLinks removes everything that was learnt on links that are gone.
+func (p *Probe) forgetLinks(gone map[uint64]bool) error {
+	m := &p.objects.KafkaMaps
+	var (
+		offsets    []bpf.KafkaOffsetKey
+		watermarks []bpf.KafkaPartitionKey
+		times      []bpf.KafkaPartitionKey
+		sessions   []bpf.KafkaSessionKey
+		commits    []bpf.KafkaCommitsKey
+		members    []bpf.KafkaMemberKey
+	)
+	return errors.Join(
+		p.reader.offsets.each(m.Offsets, func(k *bpf.KafkaOffsetKey, _ *bpf.KafkaOffsetValue) {
+			offsets = appendIf(offsets, *k, gone[k.Link])
+		}),
+		p.reader.watermarks.each(m.Watermarks, func(k *bpf.KafkaPartitionKey, _ *bpf.KafkaWatermarkValue) {
+			watermarks = appendIf(watermarks, *k, gone[k.Link])
+		}),
+		p.reader.times.each(m.Times, func(k *bpf.KafkaPartitionKey, _ *bpf.KafkaTimesValue) {
+			times = appendIf(times, *k, gone[k.Link])
+		}),
+		p.reader.sessions.each(m.Sessions, func(k *bpf.KafkaSessionKey, _ *bpf.KafkaSessionValue) {
+			sessions = appendIf(sessions, *k, gone[k.Link])
+		}),
+		p.reader.commits.each(m.Commits, func(k *bpf.KafkaCommitsKey, _ *bpf.KafkaCommitsValue) {
+			commits = appendIf(commits, *k, gone[k.Link])
+		}),
+		p.reader.members.each(m.Members, func(k *bpf.KafkaMemberKey, _ *bpf.KafkaMemberValue) {
+			members = appendIf(members, *k, gone[k.Link])
+		}),
+		remove(m.Offsets, offsets), remove(m.Watermarks, watermarks), remove(m.Times, times),
+		remove(m.Sessions, sessions), remove(m.Commits, commits), remove(m.Members, members),
+	)
+}
+
+func appendIf[K any](keys []K, k K, condition bool) []K {
+	if condition {
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// older compares two times of CLOCK_MONOTONIC; then may be later than now.
+func older(now, then uint64, age time.Duration) bool {
+	return now > then && now-then > uint64(age)
+}
+
+func stale(now, then uint64, alive bool) bool {
+	return older(now, then, answerAge) || (!alive && older(now, then, deadAge))
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil
+	}
+	return err
+}
+
+func remove[K any](m *ebpf.Map, keys []K) error {
+	for i := range keys {
+		if err := ignoreMissing(m.Delete(&keys[i])); err != nil {
+			return fmt.Errorf("deleting from map %s: %w", m, err)
+		}
+	}
+	return nil
+}
+
+// nextEpoch gives connections that were given up another chance.
+func (p *Probe) nextEpoch() error {
+	var epoch uint32
+	if err := p.objects.Epoch.Get(&epoch); err != nil {
+		return fmt.Errorf("reading the epoch: %w", err)
+	}
+	return p.objects.Epoch.Set(epoch + 1)
+}

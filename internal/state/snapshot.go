@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Snapshot is what the kernel side knew at one moment: raw, keyed by the kernel's ids, not yet joined.
+// Times are nanoseconds of CLOCK_MONOTONIC unless said otherwise.
+type Snapshot struct {
+	// Time and Now are one moment, on the wall clock and on CLOCK_MONOTONIC.
+	Time time.Time
+	Now  uint64
+
+	// Names are the strings seen on the wire, as they were, valid UTF-8 or not.
+	Names map[NameID]string
+	// TopicIDs are the names of topic ids.
+	TopicIDs map[NameID]NameID
+
+	Links      map[LinkID]Link
+	Offsets    []Offset
+	Watermarks []Watermark
+	// Sessions is when the broker last said of a fetch session that nothing else in it had changed.
+	Sessions map[SessionKey]uint64
+	// Batches are the latest record batches fetched of a partition.
+	Batches map[PartitionKey][]Batch
+	Commits []CommitCounter
+	Members []Member
+}
+
+// NameID names a string or a topic id that was seen on the wire.
+type NameID uint64
+
+// Names that name nothing: NameNone was null, NameInvalid was left out and counted.
+const (
+	NameNone    NameID = 0
+	NameInvalid NameID = 1
+)
+
+// LinkID names a link: one client of one process at one broker, over any number of connections.
+type LinkID uint64
+
+// Role is the side on which a link was seen.
+type Role uint8
+
+// The roles, as enum role of bpf/types.h.
+const (
+	RoleUnknown Role = iota
+	RoleClient
+	RoleBroker
+)
+
+// Link says who talks to whom.
+type Link struct {
+	Process ProcessKey // Remote is empty for RoleClient
+	Role    Role
+	Client  NameID // the client id
+	// Broker is the broker's address as the client sees it, in network namespace NetNS.
+	Broker   netip.AddrPort
+	NetNS    uint32
+	Cluster  NameID // as Metadata said on this link; NameNone: not said yet
+	LastSeen uint64
+}
+
+// OffsetSource says how a committed offset came to be known.
+type OffsetSource uint8
+
+// The sources, as enum offset_source of bpf/types.h.
+const (
+	OffsetCommitted OffsetSource = iota
+	OffsetFetched
+	OffsetTransaction
+	OffsetUnknown // it changed, but to what was not seen
+	OffsetDeleted // the broker has none
+)
+
+// Offset is a committed offset as one link knows it.
+type Offset struct {
+	Link      LinkID
+	Group     NameID
+	Topic     NameID
+	Partition int32
+	Source    OffsetSource
+	Offset    int64
+	Since     uint64 // it was true from then on: when acknowledged, or when an OffsetFetch was sent
+	Acked     uint64 // when the response came
+}
+
+// PartitionKey is a partition as one link knows it.
+type PartitionKey struct {
+	Link      LinkID
+	Topic     NameID
+	Partition int32
+}
+
+// SessionKey is a fetch session (KIP-227) of a link.
+type SessionKey struct {
+	Link    LinkID
+	Session int32
+}
+
+// Watermark is what one link knows of a partition's ends. Offsets are -1 where nothing is known.
+type Watermark struct {
+	PartitionKey
+	HighWatermark, LastStable, LogStart int64
+	Time, LogStartTime                  uint64
+	// Produced is where the log ended at least when a produce request was answered, at ProducedTime.
+	Produced     int64
+	ProducedTime uint64
+	// Position is the fetch offset last asked for.
+	Position     int64
+	PositionTime uint64
+	Session      int32
+	Follower     bool // fetched by another broker
+}
+
+// Batch is one record batch: offsets from First to Last, timestamps in milliseconds of Unix time.
+type Batch struct {
+	First, Last        int64
+	FirstTime, MaxTime int64
+}
+
+// CommitCounter counts the answers to commits of one link.
+type CommitCounter struct {
+	Link         LinkID
+	Group, Topic NameID
+	Error        int16
+	Count        uint64
+	First        uint64
+}
+
+// Member is a member of a group, by what was last answered to it.
+type Member struct {
+	Link          LinkID
+	Group, Member NameID
+	Generation    int32
+	Error         int16
+	API           int16
+	Time          uint64
+}

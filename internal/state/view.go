@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import "time"
+
+// A View is what is known of consumer groups, partitions and clients at one moment. It holds values that are true or
+// none at all: whatever is not known, or no longer fresh, has its Has field false.
+//
+// Every slice may come in any order, but holds each key once. Strings are as they were on the wire and may be invalid
+// UTF-8. An empty Cluster means that the cluster's id is not known yet. Whoever holds a View may read it from several
+// goroutines and must not change it.
+type View struct {
+	// Time is the moment at which the values were read.
+	Time time.Time
+
+	Groups     []GroupPartition
+	Partitions []Partition
+	Clients    []ClientPartition
+	Commits    []CommitCount
+	Members    []GroupMembers
+}
+
+// GroupPartition is the committed offset of a consumer group in one partition. Its key is Cluster, Group, Topic and
+// Partition.
+type GroupPartition struct {
+	Cluster, Group, Topic string
+	Partition             int32
+
+	// Committed is the last offset whose commit was acknowledged: the next one that the group will read.
+	Committed int64
+	// CommitTime is when that commit was acknowledged; zero if the offset is known from an OffsetFetch response only.
+	CommitTime time.Time
+
+	// Lag is the number of messages from Committed to the high watermark, never negative. HasLag is false while no
+	// fresh high watermark is known.
+	Lag    int64
+	HasLag bool
+
+	// LagTime is the age of the message at Committed, 0 if Lag is 0.
+	LagTime    time.Duration
+	HasLagTime bool
+}
+
+// Partition holds the watermarks of a partition. Its key is Cluster, Topic and Partition.
+type Partition struct {
+	Cluster, Topic string
+	Partition      int32
+
+	// Current is the high watermark.
+	Current    int64
+	HasCurrent bool
+
+	// Oldest is the log start offset.
+	Oldest    int64
+	HasOldest bool
+
+	// LastStable is the last stable offset.
+	LastStable    int64
+	HasLastStable bool
+
+	// WatermarkTime is when Current was last seen or confirmed, zero if never.
+	WatermarkTime time.Time
+}
+
+// ProcessKey names the owner of a client. For a client on this host it is the client's process, and Remote is empty.
+// For a client that is seen from the broker's host, PID, StartTime and Comm are those of the broker, and Remote is the
+// client's address.
+type ProcessKey struct {
+	PID uint32
+	// StartTime is when the process started, in nanoseconds of CLOCK_BOOTTIME. It tells two processes with one PID apart.
+	StartTime uint64
+	// Comm is the name of the process's group leader, at most 15 bytes.
+	Comm string
+	// Remote is the client's address, without port, if the client is on another host.
+	Remote string
+}
+
+// ClientPartition is what one client knows of one partition. Its key is Cluster, Process, ClientID, Group, Topic and
+// Partition. Group is empty for a client that has not committed.
+type ClientPartition struct {
+	Cluster                string
+	Process                ProcessKey
+	ClientID, Group, Topic string
+	Partition              int32
+
+	// Committed is the last offset that this client committed and that was acknowledged.
+	Committed    int64
+	HasCommitted bool
+
+	// Position is the offset that the client asked for last. A Fetch request does not state its group: of all entries
+	// that differ in Group alone, at most one has a Position.
+	Position    int64
+	HasPosition bool
+
+	// Lag is the number of messages from Committed to the high watermark, never negative.
+	Lag    int64
+	HasLag bool
+}
+
+// CommitCount counts the answers to commits. Its key is Cluster, Group, Topic and Error.
+type CommitCount struct {
+	Cluster, Group, Topic string
+
+	// Error is Kafka's error code, 0 for success.
+	Error int16
+	// Count is the number of partitions' offsets answered so since Start. It only grows while Start stays the same.
+	Count uint64
+	// Start is a moment before which nothing was counted; zero means since the receiver's own start.
+	Start time.Time
+}
+
+// GroupMembers is the number of members of a group that are seen on this host. Its key is Cluster and Group.
+type GroupMembers struct {
+	Cluster, Group string
+	Members        int64
+}
