@@ -494,7 +494,7 @@ const (
 
 type KafkaTimesValue struct {
 	_      structs.HostLayout
-	Points [8]struct {
+	Points [16]struct {
 		_           structs.HostLayout
 		FirstOffset int64
 		LastOffset  int64

@@ -11,6 +11,7 @@
 #define LIST_LATEST (-1)
 #define LIST_EARLIEST (-2)
 #define READ_COMMITTED 1
+#define ACKS_ALL (-1)
 
 /* Of a BPF_NOEXIST insertion: another CPU that was first is no failure. */
 static __always_inline bool no_room(long error)
@@ -433,7 +434,8 @@ static __always_inline void report(struct run *r, struct stream *s, __u32 sink)
 		sink_list_answered(r, s);
 		break;
 	case SINK_PRODUCE_ASKED:
-		if (s->regs[REG_ACKS])
+		/* only acks=all says that the high watermark has passed the records */
+		if ((__s64)s->regs[REG_ACKS] == ACKS_ALL)
 			pending_put(r, s, s->regs[REG_RECORDS]);
 		break;
 	case SINK_PRODUCE_ANSWERED:

@@ -13,7 +13,7 @@
 #define COMM_BYTES 16	  /* TASK_COMM_LEN */
 #define PARK_BYTES 4096	  /* a response that overtook its request: about 500 partitions of a commit */
 #define DROP_SLOTS 64	  /* power of two, DROP_REASONS and room */
-#define TIME_POINTS 8	  /* batches remembered for each partition, to tell the age of an offset */
+#define TIME_POINTS 16	  /* batches remembered for each partition, to tell the age of an offset */
 
 enum name_kind {
 	NAME_TEXT = 0,

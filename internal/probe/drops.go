@@ -2,7 +2,11 @@
 
 package probe
 
-import "github.com/ebpfkafka/ebpfkafka/bpf"
+import (
+	"strings"
+
+	"github.com/ebpfkafka/ebpfkafka/bpf"
+)
 
 // Reasons is the number of reasons for which something is left out.
 const Reasons = int(bpf.KafkaDropReasonDROP_REASONS)
@@ -48,3 +52,9 @@ var reasonNames = [Reasons]string{
 
 // String is the reason as it stands in the attribute `reason` of the receiver's own metrics.
 func (r Reason) String() string { return reasonNames[r] }
+
+// OrphanResponse counts responses whose request was not seen.
+const OrphanResponse = Reason(bpf.KafkaDropReasonDROP_ORPHAN_RESPONSE)
+
+// MapFull tells whether the reason is that a map had no room: larger limits help.
+func (r Reason) MapFull() bool { return strings.HasSuffix(r.String(), "_full") }

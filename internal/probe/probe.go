@@ -27,6 +27,11 @@ type Probe struct {
 	backend Backend
 	reasons []string
 	lost    Losses
+
+	// As of the last Snapshot: connection ids, when each link was last used, connections by kind.
+	alive    map[uint64]bool
+	linkSeen map[uint64]uint64
+	kinds    map[ConnectionKind]int
 }
 
 // Open loads the programs and attaches a backend. On error nothing stays loaded. The error says what

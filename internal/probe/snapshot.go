@@ -87,8 +87,14 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 			}
 			s.Batches[partitionKey(k)] = batches
 		}),
+		p.readConnections(),
 		p.reader.links.each(m.Links, func(k *uint64, v *bpf.KafkaLinkValue) {
-			s.Links[state.LinkID(*k)] = linkOf(v)
+			l := linkOf(v)
+			if seen, open := p.linkSeen[*k]; open {
+				l.Open = true
+				l.LastSeen = max(l.LastSeen, seen)
+			}
+			s.Links[state.LinkID(*k)] = l
 		}),
 		p.reader.topicIDs.each(m.TopicIds, func(k *uint64, v *bpf.KafkaTopicIdValue) {
 			s.TopicIDs[state.NameID(*k)] = state.NameID(v.Name)
@@ -100,6 +106,20 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 		}),
 	)
 	return s, err
+}
+
+// readConnections notes which connections there are, and when each link was last used.
+func (p *Probe) readConnections() error {
+	p.alive = make(map[uint64]bool)
+	p.linkSeen = make(map[uint64]uint64)
+	p.kinds = make(map[ConnectionKind]int)
+	return p.reader.connections.each(p.objects.Connections, func(_ *uint64, c *bpf.KafkaConnection) {
+		p.alive[c.Id] = true
+		if c.Link != 0 {
+			p.linkSeen[c.Link] = max(p.linkSeen[c.Link], c.LastSeen)
+		}
+		p.kinds[ConnectionKind{Role: Role(c.Role), Recognised: c.Confirmed != 0}]++
+	})
 }
 
 func partitionKey(k *bpf.KafkaPartitionKey) state.PartitionKey {

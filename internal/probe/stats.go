@@ -62,14 +62,9 @@ type ConnectionKind struct {
 	Recognised bool
 }
 
-// Connections counts the tracked connections by kind.
-func (p *Probe) Connections() (map[ConnectionKind]int, error) {
-	n := make(map[ConnectionKind]int)
-	err := p.reader.connections.each(p.objects.Connections, func(_ *uint64, c *bpf.KafkaConnection) {
-		n[ConnectionKind{Role: Role(c.Role), Recognised: c.Confirmed != 0}]++
-	})
-	return n, err
-}
+// Connections counts the tracked connections by kind, as of the last Snapshot. The caller must not change
+// it.
+func (p *Probe) Connections() map[ConnectionKind]int { return p.kinds }
 
 // MapUse is how full a map is.
 type MapUse struct {

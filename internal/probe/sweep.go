@@ -32,29 +32,22 @@ type Losses struct {
 
 // Sweep removes what can no longer change anything: values in flight on connections that are gone, and
 // everything of a link that was not used for idle. It also gives connections that were not recognised
-// another chance. Call it once after each Snapshot.
+// another chance. Call it once after each Snapshot, whose view of the connections it goes by.
 func (p *Probe) Sweep(idle time.Duration) error {
 	now := monotonic()
 	m := &p.objects.KafkaMaps
 	var errs []error
 
-	alive := make(map[uint64]bool)      // connection ids
-	linkSeen := make(map[uint64]uint64) // by link, when a connection of it was last used
-	errs = append(errs, p.reader.connections.each(m.Connections, func(_ *uint64, c *bpf.KafkaConnection) {
-		alive[c.Id] = true
-		linkSeen[c.Link] = max(linkSeen[c.Link], c.LastSeen, 1)
-	}))
-
 	var requests []bpf.KafkaRequestKey
 	errs = append(errs, p.reader.requests.each(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
-		if stale(now, v.Time, alive[k.Connection]) {
+		if stale(now, v.Time, p.alive[k.Connection]) {
 			requests = append(requests, *k)
 		}
 	}))
 	p.lost.Unanswered += uint64(len(requests))
 	var pending []bpf.KafkaPendingKey
 	errs = append(errs, p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
-		if stale(now, v.Time, alive[k.Connection]) {
+		if stale(now, v.Time, p.alive[k.Connection]) {
 			pending = append(pending, *k)
 		}
 	}))
@@ -69,10 +62,10 @@ func (p *Probe) Sweep(idle time.Duration) error {
 	gone := make(map[uint64]bool)
 	var links []uint64
 	errs = append(errs, p.reader.links.each(m.Links, func(k *uint64, v *bpf.KafkaLinkValue) {
-		if linkSeen[*k] == 0 && older(now, v.LastSeen, idle) {
+		if p.linkSeen[*k] == 0 && older(now, v.LastSeen, idle) {
 			gone[*k] = true
 			links = append(links, *k)
-		} else if seen := linkSeen[*k]; older(seen, v.LastSeen, idle/4) {
+		} else if seen := p.linkSeen[*k]; older(seen, v.LastSeen, idle/4) {
 			// So that the link lives on for idle after its last connection.
 			v.LastSeen = seen
 			errs = append(errs, ignoreMissing(m.Links.Update(*k, v, ebpf.UpdateExist)))

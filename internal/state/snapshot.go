@@ -62,6 +62,7 @@ type Link struct {
 	NetNS    uint32
 	Cluster  NameID // as Metadata said on this link; NameNone: not said yet
 	LastSeen uint64
+	Open     bool // it has a connection
 }
 
 // OffsetSource says how a committed offset came to be known.

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ebpfkafkareceiver
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver"
+
+	"github.com/ebpfkafka/ebpfkafka/internal/state"
+	"github.com/ebpfkafka/ebpfkafka/receiver/ebpfkafkareceiver/internal/metadata"
+)
+
+// publisher turns views into metrics. There are two sorts of resource: a cluster, with what is true of its groups and
+// partitions whoever reads them, and a process within a cluster, with what is true of its clients.
+type publisher struct {
+	config         metadata.MetricsBuilderConfig
+	settings       receiver.Settings
+	groups, topics *Filter
+	processes      resolver
+	start          time.Time
+}
+
+func newPublisher(config *Config, settings receiver.Settings, processes resolver, start time.Time) (*publisher, error) {
+	groups, err := config.Groups.compile()
+	if err != nil {
+		return nil, fmt.Errorf("groups: %w", err)
+	}
+	topics, err := config.Topics.compile()
+	if err != nil {
+		return nil, fmt.Errorf("topics: %w", err)
+	}
+	return &publisher{
+		config:    config.MetricsBuilderConfig,
+		settings:  settings,
+		groups:    groups,
+		topics:    topics,
+		processes: processes,
+		start:     start,
+	}, nil
+}
+
+// publish takes time and memory in proportion to the size of the view.
+func (p *publisher) publish(view *state.View) pmetric.Metrics {
+	b := &batch{
+		// A new builder for each scrape: an old one reserves, for each resource, as many points as the largest resource
+		// ever had.
+		MetricsBuilder: metadata.NewMetricsBuilder(p.config, p.settings,
+			metadata.WithStartTime(pcommon.NewTimestampFromTime(p.start))),
+		publisher: p,
+		view:      view,
+		now:       pcommon.NewTimestampFromTime(view.Time),
+		groups:    newMemo(p.groups),
+		topics:    newMemo(p.topics),
+	}
+	b.clusters()
+	b.processes()
+	return b.Emit()
+}
+
+// batch is the work on one view.
+type batch struct {
+	*metadata.MetricsBuilder
+	publisher      *publisher
+	view           *state.View
+	now            pcommon.Timestamp
+	groups, topics *memo
+}
+
+// clusterRows are the indices of the entries of one cluster in the view's slices.
+type clusterRows struct {
+	cluster                              string
+	groups, partitions, commits, members []int32
+}
+
+func (r *clusterRows) len() int {
+	return len(r.groups) + len(r.partitions) + len(r.commits) + len(r.members)
+}
+
+// clusters fills the group view.
+func (b *batch) clusters() {
+	index := newGrouping(func(cluster string) *clusterRows { return &clusterRows{cluster: cluster} })
+	for i := range b.view.Groups {
+		if e := &b.view.Groups[i]; b.groups.match(e.Group) && b.topics.match(e.Topic) {
+			rows := index.at(e.Cluster)
+			rows.groups = append(rows.groups, int32(i))
+		}
+	}
+	for i := range b.view.Partitions {
+		if e := &b.view.Partitions[i]; b.topics.match(e.Topic) {
+			rows := index.at(e.Cluster)
+			rows.partitions = append(rows.partitions, int32(i))
+		}
+	}
+	for i := range b.view.Commits {
+		if e := &b.view.Commits[i]; b.groups.match(e.Group) && b.topics.match(e.Topic) {
+			rows := index.at(e.Cluster)
+			rows.commits = append(rows.commits, int32(i))
+		}
+	}
+	for i := range b.view.Members {
+		if e := &b.view.Members[i]; b.groups.match(e.Group) {
+			rows := index.at(e.Cluster)
+			rows.members = append(rows.members, int32(i))
+		}
+	}
+	for _, rows := range index.smallestFirst((*clusterRows).len) {
+		b.groupPartitions(rows.groups)
+		b.partitions(rows.partitions)
+		b.commits(rows.commits)
+		b.members(rows.members)
+		b.EmitForResource(metadata.WithResource(b.clusterResource(rows.cluster)))
+	}
+}
+
+func (b *batch) groupPartitions(rows []int32) {
+	sums := newGrouping(func(key groupTopic) *groupSum { return &groupSum{groupTopic: key} })
+	for _, i := range rows {
+		e := &b.view.Groups[i]
+		group, topic, partition := validName(e.Group), validName(e.Topic), int64(e.Partition)
+		b.RecordKafkaConsumerGroupOffsetDataPoint(b.now, e.Committed, group, topic, partition)
+		if e.HasLag {
+			b.RecordKafkaConsumerGroupLagDataPoint(b.now, e.Lag, group, topic, partition)
+		}
+		if e.HasLagTime {
+			b.RecordKafkaConsumerGroupLagTimeDataPoint(b.now, e.LagTime.Seconds(), group, topic, partition)
+		}
+		if !e.CommitTime.IsZero() {
+			b.RecordKafkaConsumerGroupCommitAgeDataPoint(b.now, b.age(e.CommitTime), group, topic, partition)
+		}
+		sums.at(groupTopic{group, topic}).add(e)
+	}
+	for _, sum := range sums.inOrder() {
+		b.RecordKafkaConsumerGroupOffsetSumDataPoint(b.now, sum.offset, sum.group, sum.topic)
+		if !sum.lagUnknown {
+			b.RecordKafkaConsumerGroupLagSumDataPoint(b.now, sum.lag, sum.group, sum.topic)
+		}
+	}
+}
+
+func (b *batch) partitions(rows []int32) {
+	for _, i := range rows {
+		e := &b.view.Partitions[i]
+		topic, partition := validName(e.Topic), int64(e.Partition)
+		if e.HasCurrent {
+			b.RecordKafkaPartitionCurrentOffsetDataPoint(b.now, e.Current, topic, partition)
+		}
+		if e.HasOldest {
+			b.RecordKafkaPartitionOldestOffsetDataPoint(b.now, e.Oldest, topic, partition)
+		}
+		if e.HasLastStable {
+			b.RecordKafkaPartitionLastStableOffsetDataPoint(b.now, e.LastStable, topic, partition)
+		}
+		if !e.WatermarkTime.IsZero() {
+			b.RecordKafkaPartitionWatermarkAgeDataPoint(b.now, b.age(e.WatermarkTime), topic, partition)
+		}
+	}
+}
+
+func (b *batch) commits(rows []int32) {
+	for _, i := range rows {
+		e := &b.view.Commits[i]
+		// Each count has a beginning of its own: a group that expires and comes back counts from zero again.
+		start := e.Start
+		if start.IsZero() {
+			start = b.publisher.start
+		}
+		b.Reset(metadata.WithStartTime(pcommon.NewTimestampFromTime(start)))
+		group, topic := validName(e.Group), validName(e.Topic)
+		if e.Error == 0 {
+			b.RecordKafkaConsumerGroupCommitsDataPoint(b.now, int64(e.Count), group, topic)
+		} else {
+			b.RecordKafkaConsumerGroupCommitsDataPoint(b.now, int64(e.Count), group, topic,
+				metadata.WithErrorTypeMetricAttribute(state.ErrorName(e.Error)))
+		}
+	}
+	b.Reset(metadata.WithStartTime(pcommon.NewTimestampFromTime(b.publisher.start)))
+}
+
+func (b *batch) members(rows []int32) {
+	for _, i := range rows {
+		e := &b.view.Members[i]
+		b.RecordKafkaConsumerGroupMembersDataPoint(b.now, e.Members, validName(e.Group))
+	}
+}
+
+// processOwner is the resource of the client view.
+type processOwner struct {
+	cluster string
+	process state.ProcessKey
+}
+
+// processRows are the indices of the entries of one process in one cluster.
+type processRows struct {
+	processOwner
+	clients []int32
+}
+
+func (r *processRows) len() int {
+	return len(r.clients)
+}
+
+// processes fills the client view.
+func (b *batch) processes() {
+	index := newGrouping(func(owner processOwner) *processRows { return &processRows{processOwner: owner} })
+	for i := range b.view.Clients {
+		if e := &b.view.Clients[i]; b.groups.match(e.Group) && b.topics.match(e.Topic) {
+			rows := index.at(processOwner{e.Cluster, e.Process})
+			rows.clients = append(rows.clients, int32(i))
+		}
+	}
+	for _, rows := range index.smallestFirst((*processRows).len) {
+		b.clients(rows.clients)
+		b.EmitForResource(metadata.WithResource(b.processResource(rows.processOwner)))
+	}
+}
+
+func (b *batch) clients(rows []int32) {
+	for _, i := range rows {
+		e := &b.view.Clients[i]
+		client, group, topic, partition := validName(e.ClientID), validName(e.Group), validName(e.Topic), int64(e.Partition)
+		if e.HasCommitted {
+			b.RecordKafkaConsumerOffsetDataPoint(b.now, e.Committed, group, topic, partition, client)
+		}
+		if e.HasLag {
+			b.RecordKafkaConsumerLagDataPoint(b.now, e.Lag, group, topic, partition, client)
+		}
+		if e.HasPosition {
+			b.RecordKafkaConsumerPositionDataPoint(b.now, e.Position, topic, partition, client)
+		}
+	}
+}
+
+// age is the time from then to the view, in seconds. Clocks that disagree do not make it negative.
+func (b *batch) age(then time.Time) float64 {
+	return max(0, b.view.Time.Sub(then).Seconds())
+}
+
+// groupTopic is the key of the sums.
+type groupTopic struct {
+	group, topic string
+}
+
+// groupSum adds up the partitions of one group and topic. The lag of the whole is known only if the lag of each part is:
+// a sum that leaves partitions out would fall when a watermark grows old, and look like progress.
+type groupSum struct {
+	groupTopic
+	offset, lag int64
+	lagUnknown  bool
+}
+
+func (s *groupSum) add(e *state.GroupPartition) {
+	s.offset += e.Committed
+	s.lag += e.Lag
+	if !e.HasLag {
+		s.lagUnknown = true
+	}
+}
+
+// grouping finds the group of a key, or makes it. It remembers the order in which the groups came.
+type grouping[K comparable, G any] struct {
+	newGroup func(K) *G
+	groups   map[K]*G
+	order    []*G
+
+	// Entries of one group mostly follow each other.
+	lastKey K
+	last    *G
+}
+
+func newGrouping[K comparable, G any](newGroup func(K) *G) *grouping[K, G] {
+	return &grouping[K, G]{newGroup: newGroup, groups: make(map[K]*G)}
+}
+
+func (g *grouping[K, G]) at(key K) *G {
+	if g.last != nil && g.lastKey == key {
+		return g.last
+	}
+	group, known := g.groups[key]
+	if !known {
+		group = g.newGroup(key)
+		g.groups[key] = group
+		g.order = append(g.order, group)
+	}
+	g.lastKey, g.last = key, group
+	return group
+}
+
+func (g *grouping[K, G]) inOrder() []*G {
+	return g.order
+}
+
+// smallestFirst sorts the groups by their length. The generated builder reserves for each resource as many points as
+// the largest had that went before; in this order that never comes to more than there are.
+func (g *grouping[K, G]) smallestFirst(length func(*G) int) []*G {
+	slices.SortStableFunc(g.order, func(a, b *G) int { return cmp.Compare(length(a), length(b)) })
+	return g.order
+}
