@@ -69,7 +69,7 @@ clean: ## Remove what was built
 
 # The builder writes the sources of the collector, and resolves its modules, only if the manifest or our own modules
 # changed. Compiling apart from that takes seconds after a change of the receiver.
-dist/main.go: builder-config.yaml go.mod $(OCB)
+dist/main.go: builder-config.yaml go.mod go.sum $(SOURCES) $(OCB)
 	$(OCB) --config builder-config.yaml --skip-compilation
 
 # The flags are the builder's own.
