@@ -5,8 +5,11 @@ OCB := bin/ocb
 STATICCHECK := bin/staticcheck
 DEMO := bin/demo
 
-# Loading eBPF programs needs CAP_BPF and CAP_PERFMON. Only demo and run take them, never the build.
+# Loading eBPF programs needs CAP_BPF and CAP_PERFMON. Only demo, run and the tests take them,
+# never the build.
 SUDO ?= $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+AS_ROOT = $(SUDO) env "PATH=$$PATH"
+FUZZTIME ?= 5m
 
 # Everything that the distribution is made of, besides what its manifest names.
 SOURCES := $(shell find bpf internal receiver \( -name '*.go' ! -name '*_test.go' -o -name '*.o' \) 2>/dev/null)
@@ -18,7 +21,7 @@ EXAMPLES := $(wildcard testdata/config/*.yaml)
 
 .PHONY: help
 help: ## Show this
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: generate
 generate: ## Generate code and documentation anew
@@ -47,21 +50,62 @@ run: $(COLLECTOR) ## Show the Kafka traffic of this host
 	$(SUDO) $(COLLECTOR) --config testdata/config/run.yaml
 
 .PHONY: test
-test: ## Run the tests
-	go test ./...
+test: test-unit test-decoder test-hooks test-system test-demo ## Run all tests that fit 20 minutes (root); installs what is missing
+	@echo "Left out: kernels other than this one, benchmarks (make bench), deployment files."
+
+.PHONY: test-unit
+test-unit: ## Tests that need no kernel and no Kafka, and those of the loaded object
+	$(AS_ROOT) go test ./...
+	cd cmd && go test ./...
+
+.PHONY: test-decoder
+test-decoder: ## The committed object against an independent implementation of Kafka's protocol
+	cd test && $(AS_ROOT) go test -timeout 20m ./decoder/... ./frames/...
+
+.PHONY: test-hooks
+test-hooks: ## Every system call and way of splitting, on both backends
+	cd test && $(AS_ROOT) go test -timeout 20m ./hooks/...
+
+.PHONY: test-system
+test-system: $(COLLECTOR) ## The built collector against real Apache Kafka
+	test/install.sh java
+	cd test && $(AS_ROOT) go test -p 1 -timeout 30m ./collector/... ./kafka/... ./process/... ./system/...
+
+.PHONY: test-demo
+test-demo: $(COLLECTOR) $(DEMO) ## The demo, which checks itself
+	$(AS_ROOT) DURATION=10s $(DEMO) -collector $(COLLECTOR)
+
+.PHONY: fuzz
+fuzz: ## Garbage and mutated frames against the loaded object (FUZZTIME=5m)
+	cd test && $(AS_ROOT) go test ./decoder -run '^$$' -fuzz FuzzGarbage -fuzztime $(FUZZTIME)
+	cd test && $(AS_ROOT) go test ./decoder -run '^$$' -fuzz FuzzMutated -fuzztime $(FUZZTIME)
 
 .PHONY: bench
-bench: ## Run the benchmarks
-	go test -run '^$$' -bench . ./...
+bench: ## Decoder, snapshot, model and hooks (root)
+	$(AS_ROOT) go test -run '^$$' -bench . ./...
+	cd test && $(AS_ROOT) go test -run '^$$' -bench . ./decoder/... ./hooks/... ./bench/...
 
 .PHONY: lint
 lint: $(STATICCHECK) ## Check format, vet, staticcheck, and that it builds where eBPF is not
 	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './dist/*')); \
 		[ -z "$$unformatted" ] || { echo "not formatted:" $$unformatted >&2; exit 1; }
-	go vet ./...
-	$(STATICCHECK) ./...
+	test/install.sh bpf
+	clang-format-19 --dry-run --Werror bpf/*.h bpf/*.c
+	for module in . cmd test; do (cd $$module && go vet ./... && $(CURDIR)/$(STATICCHECK) ./...) || exit 1; done
 	GOOS=darwin go vet ./receiver/...
 	GOOS=windows go vet ./receiver/...
+	GOARCH=arm64 go vet ./...
+
+.PHONY: check-generated
+check-generated: ## Generate everything anew and compare it, byte for byte, with what is committed
+	test/install.sh bpf
+	test/install.sh java
+	go generate ./...
+	@changed=$$(git status --porcelain -- bpf internal receiver); \
+		[ -z "$$changed" ] || { echo "generated files differ from what is committed:" >&2; echo "$$changed" >&2; exit 1; }
+
+.PHONY: ci
+ci: lint check-generated build validate test ## What continuous integration runs
 
 .PHONY: clean
 clean: ## Remove what was built

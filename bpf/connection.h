@@ -148,6 +148,9 @@ static __always_inline struct connection *connection_of(struct sock *sk, __u64 n
 		return NULL;
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !BPF_CORE_READ(sk, sk_socket, file))
 		return NULL;
+	/* its end has been seen: what is still read must not bring it back, nobody would remove it */
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+		return NULL;
 	tuple_fill(sk, &t);
 	return connection_create(key, &t, now);
 }

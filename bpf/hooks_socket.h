@@ -10,6 +10,7 @@ static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, 
 	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	struct task_struct *task;
 	struct connection *c;
+	struct pt_regs *regs;
 	struct cursor at = {};
 	struct call call = {};
 	struct counters *n;
@@ -18,8 +19,12 @@ static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, 
 
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	if (direction == 1 && flags & MSG_PEEK)
+	if (direction == 1 && flags & MSG_NOT_CONSUMED)
 		return 0;
+	if (result <= 0) {
+		mmsg_ends(sk, direction);
+		return 0;
+	}
 	now = bpf_ktime_get_ns();
 	c = connection_of(sk, now);
 	if (!c)
@@ -28,15 +33,14 @@ static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, 
 	if (n)
 		n->calls[direction]++;
 	task = (struct task_struct *)bpf_get_current_task_btf();
-	call_read((struct pt_regs *)bpf_task_pt_regs(task), &call);
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	call_read(regs, &call);
 	if (call.number == NR_sendmmsg || call.number == NR_recvmmsg)
-		message = mmsg_index(c, direction, &call, result, call.args[1]);
-	if (result <= 0)
-		return 0;
+		message = mmsg_index(c, direction, &call, result);
 	at.left = result;
 	if (call_is_compat(task))
 		drop(DROP_COMPAT_SYSCALL);
-	else if (!(direction == 1 && flags & MSG_TRUNC))
+	else if (!(direction == 1 && flags & MSG_TRUNC) && !call_is_over(regs))
 		call_buffers(&call, direction, result, message, &at);
 	feed(c, (__u64)(unsigned long)sk, direction, &at, now);
 	return 0;

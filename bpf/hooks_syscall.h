@@ -28,7 +28,7 @@ struct messages {
 	__u64 headers;
 	__u64 now;
 	__u32 direction;
-	__u32 pad;
+	__u32 discarded;
 };
 
 /* One message of sendmmsg or recvmmsg: the kernel has written its length beside its header. */
@@ -40,7 +40,9 @@ static long each_message(__u32 i, struct messages *m)
 
 	if (bpf_probe_read_user(&length, sizeof(length), (void *)(header + sizeof(struct user_msghdr))) || !length)
 		return STOP;
-	at_message(&at, header, length);
+	at.left = length;
+	if (!m->discarded)
+		at_message(&at, header, length);
 	feed(m->c, m->key, m->direction, &at, m->now);
 	return GO_ON;
 }
@@ -53,7 +55,7 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 	struct cursor at = {};
 	struct call call = {};
 	struct counters *n;
-	__u32 direction;
+	__u32 direction, flags = 0;
 	struct sock *sk;
 	__u16 family;
 	__u64 now;
@@ -73,13 +75,12 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	if ((call.number == NR_recvfrom && call.args[3] & (MSG_PEEK | MSG_TRUNC)) ||
-	    (call.number == NR_recvmsg && call.args[2] & (MSG_PEEK | MSG_TRUNC)) ||
-	    (call.number == NR_recvmmsg && call.args[3] & (MSG_PEEK | MSG_TRUNC))) {
-		if (call.args[call.number == NR_recvmsg ? 2 : 3] & MSG_PEEK)
-			return 0;
-		call.number = NR_splice; /* discarded: the bytes pass unseen */
-	}
+	if (call.number == NR_recvfrom || call.number == NR_recvmmsg)
+		flags = call.args[3];
+	else if (call.number == NR_recvmsg)
+		flags = call.args[2];
+	if (flags & MSG_NOT_CONSUMED)
+		return 0;
 	now = bpf_ktime_get_ns();
 	c = connection_of(sk, now);
 	if (!c)
@@ -94,12 +95,15 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 			.headers = call.args[1],
 			.now = now,
 			.direction = direction,
+			.discarded = flags & MSG_TRUNC,
 		};
 
 		bpf_loop(result > IOV_MAX ? IOV_MAX : result, each_message, &m, 0);
 		return 0;
 	}
-	call_buffers(&call, direction, result, 0, &at);
+	at.left = result;
+	if (!(flags & MSG_TRUNC))
+		call_buffers(&call, direction, result, 0, &at);
 	feed(c, (__u64)(unsigned long)sk, direction, &at, now);
 	return 0;
 }

@@ -72,6 +72,7 @@ static __always_inline long step_dispatch(struct run *r, struct stream *s)
 			link_enter(c, s->now);
 	}
 	s->request.link = c->link;
+	c->requests++; /* frames that turn out malformed count as well: what they said is not the next one's */
 	enter_program(s, DIR_REQUEST);
 	return GO_ON;
 }
@@ -230,7 +231,6 @@ static __always_inline long end_request(struct run *r, struct stream *s)
 		peer_check(c);
 	s->in_sync = 1;
 	count_frame(s);
-	c->requests++;
 	if (s->api == API_PRODUCE && s->regs[REG_ACKS] == 0 && s->version <= api_of(API_PRODUCE)->max)
 		return GO_ON; /* acks=0 is never answered */
 	v.link = c->link;
@@ -433,7 +433,7 @@ static __always_inline long step_tags(struct run *r, struct stream *s, const str
 		if (t != TAKEN)
 			return t == AGAIN ? GO_ON : STOP;
 		if (s->phase == 0) {
-			if (v > s->frame_left)
+			if (v > s->frame_left || v > 0xffff) /* tags_left is an __u16 */
 				return lose(r, s, DROP_MALFORMED);
 			s->tags_left = v;
 			s->phase = 1;
@@ -685,6 +685,8 @@ static __always_inline void replay_parked(struct run *r)
 		return;
 	}
 	again.connection->confirmed = 1;
+	/* it was late and no orphan: late ones in a row are no reason to doubt the place */
+	again.connection->streams[masked(again.connection->role == ROLE_CLIENT, 1)].orphans = 0;
 	if (!again.connection->link)
 		link_enter(again.connection, r->stream->now);
 	if (!s->request.link)

@@ -43,8 +43,11 @@ struct bpf_raw_tracepoint_args {
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define TCP_CLOSE 7
+#define MSG_OOB 1
 #define MSG_PEEK 2
 #define MSG_TRUNC 0x20
+#define MSG_ERRQUEUE 0x2000
+#define ENOSYS 38
 #define EEXIST 17
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
@@ -71,6 +74,7 @@ struct in6_addr {
 
 struct sock_common {
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
 	__be16 skc_dport;
@@ -125,6 +129,7 @@ struct task_struct {
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long r10;
+	unsigned long ax;
 	unsigned long dx;
 	unsigned long si;
 	unsigned long di;

@@ -132,6 +132,8 @@ static __always_inline void peer_check(struct connection *c)
 	c->peer_checks++;
 	peer_key(c, &key);
 	if (c->role == ROLE_CLIENT) {
+		if (role_wanted == ROLE_BROKER) /* this end is about to be given up */
+			return;
 		if (bpf_map_update_elem(&peers, &key, &c->id, BPF_ANY))
 			drop(DROP_PEERS_FULL);
 		c->peer_checks = PEER_CHECKS;

@@ -45,7 +45,7 @@ static __always_inline void pending_put(struct run *r, struct stream *s, __s64 v
 	v.value = value;
 	v.time = s->now;
 	v.leader_epoch = s->regs[REG_LEADER_EPOCH];
-	v.sequence = r->connection->requests + 1;
+	v.sequence = r->connection->requests;
 	if (bpf_map_update_elem(&pending, &k, &v, BPF_ANY))
 		drop(DROP_PENDING_FULL);
 }
@@ -62,7 +62,7 @@ static __always_inline bool pending_take(struct run *r, struct stream *s, struct
 		return false;
 	*v = *found;
 	bpf_map_delete_elem(&pending, &k);
-	return true;
+	return v->sequence == s->request.sequence; /* else it is of a frame that was not understood to its end */
 }
 
 static __always_inline void offset_key_fill(const struct stream *s, __u64 group, struct offset_key *k)
@@ -402,12 +402,15 @@ static __always_inline void trace_report(struct run *r, struct stream *s, __u32 
 static __always_inline void report(struct run *r, struct stream *s, __u32 sink)
 {
 	trace_report(r, s, sink);
-	/* the same traffic is counted where it is sent from, and a link is where all is kept */
-	if (r->connection->local_peer || (s->kind == DIR_RESPONSE && !s->request.link))
+	/* The same traffic is counted where it is sent from, and a link is where all is kept. What the response's
+	 * sink would not take out of `pending` must not be put into it either: it would fill up for everyone.
+	 */
+	if (r->connection->local_peer || (!s->request.link && (s->kind == DIR_RESPONSE || r->connection->confirmed)))
 		return;
 	switch (sink) {
 	case SINK_COMMIT_ASKED:
-		pending_put(r, s, s->regs[REG_OFFSET]);
+		if (usable(s->regs[REG_GROUP]))
+			pending_put(r, s, s->regs[REG_OFFSET]);
 		break;
 	case SINK_COMMIT_ANSWERED:
 		sink_commit_answered(r, s);
@@ -428,7 +431,8 @@ static __always_inline void report(struct run *r, struct stream *s, __u32 sink)
 		sink_watermark(r, s);
 		break;
 	case SINK_LIST_ASKED:
-		pending_put(r, s, s->regs[REG_TIMESTAMP]);
+		if (s->version > 0) /* version 0 is answered with a list, which is not reported */
+			pending_put(r, s, s->regs[REG_TIMESTAMP]);
 		break;
 	case SINK_LIST_ANSWERED:
 		sink_list_answered(r, s);

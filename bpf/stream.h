@@ -38,7 +38,7 @@ static __always_inline long lose(struct run *r, struct stream *s, __u32 reason)
 {
 	struct connection *c = r->connection;
 
-	if (s->in_sync || s->in_frame)
+	if (s->in_sync || (s->in_frame && c->confirmed)) /* what never was Kafka is no loss */
 		drop(reason);
 	if (s->in_sync) {
 		struct counters *n = counters();
@@ -147,7 +147,7 @@ static __always_inline enum taken take_varint(struct run *r, struct stream *s, _
 	if (t != TAKEN)
 		return t;
 	b = s->carry[0];
-	if (s->shift > 28)
+	if (s->shift > 28 || (s->shift == 28 && b & 0xf0)) /* 32 bits are the most that Kafka writes */
 		return lost(r, s, DROP_MALFORMED);
 	s->varint |= (__u64)(b & 0x7f) << s->shift;
 	if (b & 0x80) {

@@ -5,6 +5,9 @@
 
 #include "connection.h"
 
+/* Received beside the stream or left in it: looked at, packets that were sent, urgent data. */
+#define MSG_NOT_CONSUMED (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)
+
 struct call {
 	__u32 number;
 	__u32 fd;
@@ -42,6 +45,14 @@ static __always_inline void call_read(struct pt_regs *regs, struct call *call)
 	call->args[3] = BPF_CORE_READ(regs, r10);
 }
 
+/* On its way out of a system call the kernel completes io_uring's operations: the registers are then
+ * of a call that has its result, and say nothing of these.
+ */
+static __always_inline bool call_is_over(struct pt_regs *regs)
+{
+	return (long)BPF_CORE_READ(regs, ax) != -ENOSYS;
+}
+
 static __always_inline bool call_is_compat(struct task_struct *task)
 {
 	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
@@ -75,6 +86,11 @@ static __always_inline void call_read(struct pt_regs *regs, struct call *call)
 	call->args[1] = BPF_CORE_READ(regs, regs[1]);
 	call->args[2] = BPF_CORE_READ(regs, regs[2]);
 	call->args[3] = BPF_CORE_READ(regs, regs[3]);
+}
+
+static __always_inline bool call_is_over(struct pt_regs *regs)
+{
+	return BPF_CORE_READ(regs, regs[0]) != BPF_CORE_READ(regs, orig_x0);
 }
 
 static __always_inline bool call_is_compat(struct task_struct *task)
@@ -124,19 +140,61 @@ static __always_inline void at_message(struct cursor *at, __u64 header, __u64 by
 		at_vector(at, h.iov, h.iov_length, bytes);
 }
 
+struct length {
+	__u64 vector;
+	__u64 bytes;
+};
+
+static long add_length(__u32 i, struct length *l)
+{
+	struct user_iovec v;
+
+	if (bpf_probe_read_user(&v, sizeof(v), (void *)(l->vector + i * sizeof(v))))
+		return STOP;
+	l->bytes += v.length;
+	return GO_ON;
+}
+
+/* How many bytes one message of a sendmmsg or recvmmsg has room for. */
+static __always_inline __u64 message_length(__u64 header)
+{
+	struct length l = {};
+	struct user_msghdr h;
+
+	if (bpf_probe_read_user(&h, sizeof(h), (void *)header))
+		return 0;
+	l.vector = h.iov;
+	bpf_loop(h.iov_length > IOV_MAX ? IOV_MAX : h.iov_length, add_length, &l, 0);
+	return l.bytes;
+}
+
 /* Which of a sendmmsg's or recvmmsg's messages a `socket` hook was called for: the hook runs once for
- * each. A message that was cut short or refused is the last of its call.
+ * each. A message that is sent in part or refused is the last of its call.
  */
-static __always_inline __u32 mmsg_index(struct connection *c, __u32 direction, const struct call *call, long result,
-					__u64 header)
+static __always_inline __u32 mmsg_index(struct connection *c, __u32 direction, const struct call *call, __u64 bytes)
 {
 	__u32 *next = direction == 0 ? &c->mmsg_next : &c->mmsg_next_received;
 	__u32 index = *next;
 
 	if (index >= (__u32)call->args[2])
 		index = 0;
-	*next = result > 0 && index + 1 < (__u32)call->args[2] ? index + 1 : 0;
+	*next = index + 1 < (__u32)call->args[2] ? index + 1 : 0;
+	if (direction == 0 && bytes < message_length(call->args[1] + index * sizeof(struct user_mmsghdr)))
+		*next = 0;
 	return index;
+}
+
+static __always_inline void mmsg_ends(struct sock *sk, __u32 direction)
+{
+	__u64 key = (__u64)(unsigned long)sk;
+	struct connection *c = bpf_map_lookup_elem(&connections, &key);
+
+	if (!c)
+		return;
+	if (direction == 0)
+		c->mmsg_next = 0;
+	else
+		c->mmsg_next_received = 0;
 }
 
 /* The system calls of either direction; false: not one that carries a socket's bytes. */

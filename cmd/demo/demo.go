@@ -308,7 +308,7 @@ func checkCollector(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no collector at %s: build it with `make`, or name one with -collector", path)
+		return fmt.Errorf("there is no collector at %s: build it with `make build`, or name one with -collector", path)
 	case err != nil:
 		return fmt.Errorf("the collector cannot be used: %w", err)
 	case info.IsDir() || info.Mode()&0o111 == 0:

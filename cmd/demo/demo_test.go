@@ -236,7 +236,7 @@ func TestCheckHost(t *testing.T) {
 	if err := checkHost("darwin", 0); err == nil || !strings.Contains(err.Error(), "Linux") {
 		t.Error(err)
 	}
-	if err := checkCollector(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "`make`") {
+	if err := checkCollector(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "`make build`") {
 		t.Error(err)
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 
 	"github.com/ebpfkafka/ebpfkafka/bpf"
@@ -109,18 +111,26 @@ func (p *Probe) attach() error {
 	return nil
 }
 
+// A refusal is an error of the kernel's with a text of our own: what the kernel's means is less clear.
+type refusal struct {
+	text  string
+	cause error
+}
+
+func (r *refusal) Error() string { return r.text }
+func (r *refusal) Unwrap() error { return r.cause }
+
 // explain turns the kernel's refusals into what to do about them.
 func explain(doing string, err error) error {
-	var verifier *ebpf.VerifierError
-	switch {
-	case errors.Is(err, ebpf.ErrNotSupported):
-		return fmt.Errorf("%s: this kernel lacks a feature: %w", doing, err)
-	case isPermission(err):
-		return fmt.Errorf("%s: not permitted: run as root, or give CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before "+
-			"Linux 5.8), and in a container a seccomp profile that allows bpf(2) and perf_event_open(2): %w", doing, err)
-	case errors.As(err, &verifier):
-		return fmt.Errorf("%s: the kernel's verifier refused: please report this with the kernel version: %w", doing, err)
-	default:
-		return fmt.Errorf("%s: %w", doing, err)
+	if isPermission(err) {
+		return &refusal{doing + ": not permitted: run as root, or give CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before " +
+			"Linux 5.8), and in a container a seccomp profile that allows bpf(2) and perf_event_open(2)", err}
 	}
+	if errors.Is(features.HaveProgramHelper(ebpf.RawTracepoint, asm.FnLoop), ebpf.ErrNotSupported) {
+		return &refusal{doing + ": this kernel lacks the BPF helper bpf_loop: Linux 5.17 or newer is needed", err}
+	}
+	if verifier := (*ebpf.VerifierError)(nil); errors.As(err, &verifier) {
+		return fmt.Errorf("%s: the kernel's verifier refused: please report this with the kernel version: %w", doing, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -120,3 +120,22 @@ func (p *Probe) Reports() (*ringbuf.Reader, error) {
 
 // Report is one entry of that ring buffer.
 type Report = bpf.KafkaTraceRecord
+
+// FedConnection is what the decoder keeps of a fed connection, nil if nothing: for tests.
+func (p *Probe) FedConnection(c *FeedConnection) (*bpf.KafkaConnection, error) {
+	var v bpf.KafkaConnection
+	err := p.objects.Connections.Lookup(c.Key, &v)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil, nil
+	}
+	return &v, err
+}
+
+// Name is the string, or the 16 bytes of the topic id, that an id of a Report stands for: for tests.
+func (p *Probe) Name(id uint64) (bytes []byte, topicID bool, err error) {
+	var v bpf.KafkaName
+	if err := p.objects.Names.Lookup(id, &v); err != nil {
+		return nil, false, fmt.Errorf("name %d: %w", id, err)
+	}
+	return v.Bytes[:v.Length], v.Kind == uint8(bpf.KafkaNameKindNAME_UUID), nil
+}

@@ -15,23 +15,26 @@ import (
 
 	"github.com/ebpfkafka/ebpfkafka/bpf"
 	"github.com/ebpfkafka/ebpfkafka/internal/schema"
+	"github.com/ebpfkafka/ebpfkafka/internal/state"
 )
 
 // A Probe is the loaded kernel side. Its methods are not safe for concurrent use, but for Close, which
 // may follow anything.
 type Probe struct {
-	objects bpf.KafkaObjects
-	links   []link.Link
-	reader  reader
+	objects  bpf.KafkaObjects
+	links    []link.Link
+	reader   reader
+	snapshot state.Snapshot
 
 	backend Backend
 	reasons []string
 	lost    Losses
 
-	// As of the last Snapshot: connection ids, when each link was last used, connections by kind.
+	// As of the last Snapshot: connection ids, when each link was last used, connections by kind, client ids.
 	alive    map[uint64]bool
 	linkSeen map[uint64]uint64
 	kinds    map[ConnectionKind]int
+	clients  map[state.NameID]bool
 }
 
 // Open loads the programs and attaches a backend. On error nothing stays loaded. The error says what

@@ -18,8 +18,9 @@ const batchEntries = 4096
 
 // A table reads one hash map in batches. Its buffers are kept between scrapes.
 type table[K, V any] struct {
-	keys   []K
-	values []V
+	keys    []K
+	values  []V
+	entries int // how many there were
 }
 
 // each calls f for every entry. An entry that is deleted or added meanwhile may or may not be seen; none
@@ -30,8 +31,10 @@ func (t *table[K, V]) each(m *ebpf.Map, f func(*K, *V)) error {
 		t.keys, t.values = make([]K, size), make([]V, size)
 	}
 	var cursor ebpf.MapBatchCursor
+	t.entries = 0
 	for {
 		n, err := m.BatchLookup(&cursor, t.keys, t.values, nil)
+		t.entries += n
 		for i := range n {
 			f(&t.keys[i], &t.values[i])
 		}

@@ -12,16 +12,22 @@ import (
 )
 
 // Snapshot reads the maps. The order keeps it consistent: offsets before watermarks, so that a lag is at
-// worst a moment too large and never hidden; names last, so that every id has its name.
+// worst a moment too large and never hidden; names last, so that every id has its name. What it returns
+// holds until the next Snapshot.
 func (p *Probe) Snapshot() (*state.Snapshot, error) {
-	s := &state.Snapshot{
-		Time:     time.Now(),
-		Now:      monotonic(),
-		Names:    make(map[state.NameID]string),
-		TopicIDs: make(map[state.NameID]state.NameID),
-		Links:    make(map[state.LinkID]state.Link),
-		Sessions: make(map[state.SessionKey]uint64),
-		Batches:  make(map[state.PartitionKey][]state.Batch),
+	s := &p.snapshot
+	*s = state.Snapshot{
+		Time:       time.Now(),
+		Now:        monotonic(),
+		Names:      cleared(s.Names),
+		TopicIDs:   cleared(s.TopicIDs),
+		Links:      cleared(s.Links),
+		Offsets:    s.Offsets[:0],
+		Watermarks: s.Watermarks[:0],
+		Sessions:   cleared(s.Sessions),
+		Batches:    cleared(s.Batches),
+		Commits:    s.Commits[:0],
+		Members:    s.Members[:0],
 	}
 	m := &p.objects.KafkaMaps
 	err := errors.Join(
@@ -108,13 +114,24 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 	return s, err
 }
 
+// cleared makes a map to fill anew, with the room of the last one.
+func cleared[K comparable, V any](m map[K]V) map[K]V {
+	if m == nil {
+		return make(map[K]V)
+	}
+	clear(m)
+	return m
+}
+
 // readConnections notes which connections there are, and when each link was last used.
 func (p *Probe) readConnections() error {
 	p.alive = make(map[uint64]bool)
 	p.linkSeen = make(map[uint64]uint64)
 	p.kinds = make(map[ConnectionKind]int)
+	p.clients = make(map[state.NameID]bool)
 	return p.reader.connections.each(p.objects.Connections, func(_ *uint64, c *bpf.KafkaConnection) {
 		p.alive[c.Id] = true
+		p.clients[state.NameID(c.Client)] = true
 		if c.Link != 0 {
 			p.linkSeen[c.Link] = max(p.linkSeen[c.Link], c.LastSeen)
 		}

@@ -72,6 +72,29 @@ type MapUse struct {
 	Entries, Capacity int
 }
 
+// Uses tells how full every map is that can fill up, as the last Snapshot and Sweep found them.
+func (p *Probe) Uses() []MapUse {
+	m, r := &p.objects.KafkaMaps, &p.reader
+	use := func(name string, m *ebpf.Map, entries int) MapUse {
+		return MapUse{Name: name, Entries: entries, Capacity: int(m.MaxEntries())}
+	}
+	return []MapUse{
+		use(bpf.KafkaMapConnections, m.Connections, r.connections.entries),
+		use(bpf.KafkaMapLinks, m.Links, r.links.entries),
+		use(bpf.KafkaMapNames, m.Names, r.names.entries),
+		use(bpf.KafkaMapTopicIds, m.TopicIds, r.topicIDs.entries),
+		use(bpf.KafkaMapOffsets, m.Offsets, r.offsets.entries),
+		use(bpf.KafkaMapWatermarks, m.Watermarks, r.watermarks.entries),
+		use(bpf.KafkaMapTimes, m.Times, r.times.entries),
+		use(bpf.KafkaMapSessions, m.Sessions, r.sessions.entries),
+		use(bpf.KafkaMapCommits, m.Commits, r.commits.entries),
+		use(bpf.KafkaMapMembers, m.Members, r.members.entries),
+		use(bpf.KafkaMapRequests, m.Requests, r.requests.entries),
+		use(bpf.KafkaMapPending, m.Pending, r.pending.entries),
+		use(bpf.KafkaMapParked, m.Parked, r.parked.entries),
+	}
+}
+
 // Maps counts the entries of every map that can fill up.
 func (p *Probe) Maps() ([]MapUse, error) {
 	m := &p.objects.KafkaMaps

@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/ebpfkafka/ebpfkafka/bpf"
+	"github.com/ebpfkafka/ebpfkafka/internal/state"
 )
 
 const (
@@ -74,6 +75,7 @@ func (p *Probe) Sweep(idle time.Duration) error {
 	if len(gone) > 0 {
 		errs = append(errs, p.forgetLinks(gone))
 	}
+	errs = append(errs, p.forgetIdle(now, idle), p.sweepNames())
 	errs = append(errs,
 		remove(m.Requests, requests), remove(m.Pending, pending), remove(m.Parked, parked), remove(m.Links, links),
 		p.nextEpoch())
@@ -113,6 +115,37 @@ func (p *Probe) forgetLinks(gone map[uint64]bool) error {
 		remove(m.Offsets, offsets), remove(m.Watermarks, watermarks), remove(m.Times, times),
 		remove(m.Sessions, sessions), remove(m.Commits, commits), remove(m.Members, members),
 	)
+}
+
+// forgetIdle removes what has not been said again for idle on links that live on: partitions that are no
+// longer fetched, sessions that were replaced, members that have left.
+func (p *Probe) forgetIdle(now uint64, idle time.Duration) error {
+	m := &p.objects.KafkaMaps
+	var watermarks []bpf.KafkaPartitionKey
+	for i := range p.snapshot.Watermarks {
+		w := &p.snapshot.Watermarks[i]
+		seen := max(w.Time, w.LogStartTime, w.ProducedTime, w.PositionTime)
+		if w.Session != 0 {
+			seen = max(seen, p.snapshot.Sessions[state.SessionKey{Link: w.Link, Session: w.Session}])
+		}
+		watermarks = appendIf(watermarks, bpf.KafkaPartitionKey{
+			Link: uint64(w.Link), Topic: uint64(w.Topic), Partition: w.Partition,
+		}, older(now, seen, idle))
+	}
+	var sessions []bpf.KafkaSessionKey
+	for k, seen := range p.snapshot.Sessions {
+		sessions = appendIf(sessions, bpf.KafkaSessionKey{Link: uint64(k.Link), Session: k.Session}, older(now, seen, idle))
+	}
+	var members []bpf.KafkaMemberKey
+	for i := range p.snapshot.Members {
+		x := &p.snapshot.Members[i]
+		members = appendIf(members, bpf.KafkaMemberKey{
+			Link: uint64(x.Link), Group: uint64(x.Group), Member: uint64(x.Member),
+		}, older(now, x.Time, idle))
+	}
+	return errors.Join(
+		remove(m.Watermarks, watermarks), remove(m.Times, watermarks),
+		remove(m.Sessions, sessions), remove(m.Members, members))
 }
 
 func appendIf[K any](keys []K, k K, condition bool) []K {

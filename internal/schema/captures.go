@@ -261,7 +261,8 @@ var captures = []capture{
 	{message: "MetadataRequest"},
 	{message: "DescribeClusterRequest"},
 	{message: "ApiVersionsRequest"},
-	{message: "ApiVersionsResponse"},
+	// Not ApiVersionsResponse: a broker that refuses the version answers with a body of version 0 (KIP-511), which
+	// would be taken for a malformed one. It is passed over whole.
 	{message: "SaslHandshakeRequest"},
 	{message: "SaslHandshakeResponse"},
 	{message: "SaslAuthenticateRequest"},

@@ -113,6 +113,17 @@ func (c *clusters) add(name NameID) clusterID {
 	return clusterID(len(c.names) - 1)
 }
 
+// unnamed counts the clusters whose id is not known yet.
+func (c *clusters) unnamed() int {
+	n := 0
+	for _, name := range c.names {
+		if name == NameNone {
+			n++
+		}
+	}
+	return n
+}
+
 func tell(told map[int]NameID, at int, name NameID) {
 	switch known := told[at]; {
 	case name == NameNone || known == name:

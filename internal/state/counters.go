@@ -2,10 +2,14 @@
 
 package state
 
+import "time"
+
 // commitTotals adds up the links' counters, so that a total never falls when a link ends.
 type commitTotals struct {
-	last    map[commitKey]commitSeen    // as of the last snapshot
-	retired map[commitLabels]commitSeen // of links that are gone
+	last      map[commitKey]commitSeen    // as of the last snapshot
+	retired   map[commitLabels]commitSeen // of links that are gone
+	published map[commitLabels]commitTotal
+	updated   uint64 // when, last
 }
 
 type commitKey struct {
@@ -26,32 +30,57 @@ type commitSeen struct {
 	seen   uint64 // when it was last there
 }
 
+// commitTotal is a total as the View shows it.
+type commitTotal struct {
+	count uint64
+	base  uint64    // what is no longer counted: the count once fell to it
+	first uint64    // when counting began
+	start time.Time // the same on the wall clock as of then: the two drift apart
+	seen  uint64
+	again bool // counting began anew: the beginning does not go back any more
+}
+
 func newCommitTotals() commitTotals {
-	return commitTotals{last: make(map[commitKey]commitSeen), retired: make(map[commitLabels]commitSeen)}
+	return commitTotals{
+		last:      make(map[commitKey]commitSeen),
+		retired:   make(map[commitLabels]commitSeen),
+		published: make(map[commitLabels]commitTotal),
+	}
 }
 
 func (u *update) countCommits() {
 	totals := &u.model.commits
 	now := make(map[commitKey]commitSeen, len(u.Commits))
 	sums := make(map[commitLabels]commitSeen)
+	claims := make(map[commitLabels]clusterID)
 	for i := range u.Commits {
 		c := &u.Commits[i]
-		cluster, ok := u.clusters.of[c.Link]
-		if !ok {
+		link := u.links[c.Link]
+		if link == nil {
 			continue
 		}
 		topic, ok := u.topic(c.Topic)
-		link := u.Links[c.Link]
-		if !ok || !u.wantTopic(topic) || !u.wantGroup(c.Group) || !u.wantLink(&link) {
+		if !ok {
+			u.hold(c.Topic)
 			continue
 		}
-		labels := commitLabels{u.clusterName(cluster), u.Names[c.Group], u.Names[topic], c.Error}
+		if !u.wantGroup(c.Group) || !link.wanted {
+			continue
+		}
+		labels := commitLabels{u.clusterName(link.cluster), u.Names[c.Group], u.Names[topic], c.Error}
 		entry := commitSeen{labels: labels, count: c.Count, first: c.First, seen: u.Now}
 		now[commitKey{c.Link, c.Group, c.Topic, c.Error}] = entry
 		sums[labels] = sums[labels].plus(entry)
+		if claim, ok := claims[labels]; !ok {
+			claims[labels] = link.cluster
+		} else if claim != link.cluster && claim != severalClusters {
+			claims[labels] = severalClusters
+			u.model.held.Clusters++
+		}
 	}
 	for key, was := range totals.last {
-		if _, ok := now[key]; !ok {
+		// A link that ended and came back between two snapshots counts from zero again.
+		if is, ok := now[key]; !ok || is.first != was.first {
 			totals.retired[was.labels] = totals.retired[was.labels].plus(was)
 		}
 	}
@@ -67,19 +96,51 @@ func (u *update) countCommits() {
 	}
 	u.view.Commits = make([]CommitCount, 0, len(sums))
 	for labels, sum := range sums {
+		total := u.commitTotal(labels, sum)
+		if claims[labels] == severalClusters {
+			continue
+		}
 		u.view.Commits = append(u.view.Commits, CommitCount{
 			Cluster: labels.cluster,
 			Group:   labels.group,
 			Topic:   labels.topic,
 			Error:   labels.error,
-			Count:   sum.count,
-			Start:   u.wall(sum.first),
+			Count:   total.count - total.base,
+			Start:   total.start,
 		})
 	}
+	for labels, total := range totals.published {
+		if u.age(total.seen) > u.model.options.IdleTimeout {
+			delete(totals.published, labels)
+		}
+	}
+	totals.updated = u.Now
+}
+
+// severalClusters, all of them unnamed, have counts of the same group and topic.
+const severalClusters clusterID = -1
+
+// commitTotal takes a new total for some labels. It falls when a part of it turns out to be of another
+// cluster, whose id has just become known: then counting begins anew.
+func (u *update) commitTotal(labels commitLabels, sum commitSeen) commitTotal {
+	totals := &u.model.commits
+	total, known := totals.published[labels]
+	cameBack := known && total.seen != totals.updated && sum.first > total.first
+	switch {
+	case !known || cameBack:
+		total = commitTotal{first: sum.first, start: u.wall(sum.first), again: known}
+	case sum.count < total.count:
+		total = commitTotal{base: sum.count, first: u.Now, start: u.Time, again: true}
+	case sum.first < total.first && !total.again:
+		total = commitTotal{first: sum.first, start: u.wall(sum.first)}
+	}
+	total.count, total.seen = sum.count, u.Now
+	totals.published[labels] = total
+	return total
 }
 
 func (c commitSeen) plus(other commitSeen) commitSeen {
-	if c.count == 0 {
+	if c.seen == 0 { // nothing yet
 		return other
 	}
 	c.count += other.count
@@ -108,19 +169,18 @@ func (u *update) countMembers() {
 	newest := make(map[member]*Member)
 	for i := range u.Members {
 		x := &u.Members[i]
-		cluster, ok := u.clusters.of[x.Link]
-		if !ok {
+		link := u.links[x.Link]
+		if link == nil || !u.wantGroup(x.Group) {
 			continue
 		}
-		key := member{cluster, x.Group, x.Member}
+		key := member{link.cluster, x.Group, x.Member}
 		if known := newest[key]; known == nil || x.Time > known.Time {
 			newest[key] = x
 		}
 	}
 	counts := make(map[group]int64)
 	for key, x := range newest {
-		link := u.Links[x.Link]
-		if !link.Open || !u.wantGroup(x.Group) || !u.wantLink(&link) {
+		if link := u.links[x.Link]; !link.Open || !link.wanted {
 			continue
 		}
 		in := (x.Error == 0 || x.Error == errorRebalancing) && x.API != apiLeaveGroup
@@ -131,7 +191,19 @@ func (u *update) countMembers() {
 			counts[group{key.cluster, x.Group}]++
 		}
 	}
+	claims := make(map[NameID]int) // by unnamed clusters
+	for key := range counts {
+		if u.clusters.names[key.cluster] == NameNone {
+			claims[key.group]++
+			if claims[key.group] > 1 {
+				u.model.held.Clusters++
+			}
+		}
+	}
 	for key, n := range counts {
+		if u.clusters.names[key.cluster] == NameNone && claims[key.group] > 1 {
+			continue
+		}
 		u.view.Members = append(u.view.Members, GroupMembers{
 			Cluster: u.clusterName(key.cluster), Group: u.Names[key.group], Members: n,
 		})

@@ -45,13 +45,17 @@ func (m *Model) Held() Held { return m.held }
 // Update makes the View of a snapshot. Snapshots must come in order.
 func (m *Model) Update(s *Snapshot) *View {
 	u := &update{
-		Snapshot: s,
-		model:    m,
-		view:     &View{Time: s.Time},
-		clusters: joinClusters(s),
-		keep:     make(map[NameID]bool),
+		Snapshot:   s,
+		model:      m,
+		view:       &View{Time: s.Time},
+		clusters:   joinClusters(s),
+		links:      make(map[LinkID]*linkState, len(s.Links)),
+		topics:     make(map[NameID]topicState),
+		keepGroups: make(map[NameID]bool),
 	}
 	m.held = Held{}
+	u.joinLinks()
+	u.findRecreated()
 	u.joinWatermarks()
 	u.joinOffsets()
 	u.publish()
@@ -66,16 +70,31 @@ type update struct {
 	model    *Model
 	view     *View
 	clusters *clusters
-	keep     map[NameID]bool // groups: id, topics: ^id
 
-	partitions map[partitionID]*partition
-	groups     map[groupID]*committed
+	// Asked many times, worked out once.
+	links      map[LinkID]*linkState
+	topics     map[NameID]topicState
+	keepGroups map[NameID]bool
+
+	recreated map[clusterTopic]topicAge
+	// In the order of the snapshot's entries, and where to find them.
+	partitions     []partition
+	groups         []committed
+	partitionIndex map[partitionID]int32
+	groupIndex     map[groupID]int32
+}
+
+// linkState is a link, its cluster, and whether the configuration wants it.
+type linkState struct {
+	Link
+	cluster clusterID
+	wanted  bool
 }
 
 // partitionID is a partition of a cluster; the cluster may not have a name yet.
 type partitionID struct {
-	cluster   clusterID
 	topic     NameID // of the name, never of a topic id
+	cluster   clusterID
 	partition int32
 }
 
@@ -85,44 +104,26 @@ type groupID struct {
 	group NameID
 }
 
-// topic resolves a topic or topic id to the id of its name; false while that is not known.
-func (u *update) topic(id NameID) (NameID, bool) {
-	if _, ok := u.Names[id]; ok {
-		return id, true
+func (u *update) joinLinks() {
+	keep := u.model.options.KeepLink
+	states := make([]linkState, 0, len(u.Links))
+	for id, l := range u.Links {
+		states = append(states, linkState{Link: l, cluster: u.clusters.of[id]})
+		state := &states[len(states)-1]
+		state.wanted = keep == nil || keep(&state.Link)
+		u.links[id] = state
 	}
-	name, ok := u.TopicIDs[id]
-	if ok {
-		_, ok = u.Names[name]
-	}
-	if !ok {
-		u.model.held.Topics++
-	}
-	return name, ok
 }
 
-func (u *update) wantTopic(id NameID) bool {
-	return u.want(^id, id, u.model.options.KeepTopic)
-}
-
+// wantGroup asks the filter once for each name. A group without a name is not wanted.
 func (u *update) wantGroup(id NameID) bool {
-	return u.want(id, id, u.model.options.KeepGroup)
-}
-
-// want asks a filter once for each name.
-func (u *update) want(key, id NameID, filter func(string) bool) bool {
-	if filter == nil {
-		return true
+	want, asked := u.keepGroups[id]
+	if !asked {
+		name, ok := u.Names[id]
+		want = ok && (u.model.options.KeepGroup == nil || u.model.options.KeepGroup(name))
+		u.keepGroups[id] = want
 	}
-	keep, known := u.keep[key]
-	if !known {
-		keep = filter(u.Names[id])
-		u.keep[key] = keep
-	}
-	return keep
-}
-
-func (u *update) wantLink(l *Link) bool {
-	return u.model.options.KeepLink == nil || u.model.options.KeepLink(l)
+	return want
 }
 
 // age of a moment of CLOCK_MONOTONIC, never negative.

@@ -4,10 +4,14 @@ package state
 
 import "time"
 
-// committed is the newest that is known of a group's offset in a partition.
+// committed is what is known of a group's offset in a partition.
 type committed struct {
-	*Offset
-	twice bool // a second, unnamed cluster has an offset of the same names
+	id      groupID
+	ends    *partition // nil if not known
+	*Offset            // the newest
+	commit  *Offset    // the newest that a client committed, nil if none did
+	wanted  bool
+	twice   bool // a second, unnamed cluster has an offset of the same names
 }
 
 func (o *Offset) newerThan(other *Offset) bool {
@@ -21,47 +25,50 @@ func (o *Offset) newerThan(other *Offset) bool {
 // known from several links: from both ends of a connection, or from the members before and after a
 // rebalance.
 func (u *update) joinOffsets() {
-	u.groups = make(map[groupID]*committed, len(u.Offsets))
-	arena := make([]committed, len(u.Offsets))
+	u.groupIndex = make(map[groupID]int32, len(u.Offsets))
+	u.groups = make([]committed, 0, len(u.Offsets))
 	for i := range u.Offsets {
 		o := &u.Offsets[i]
-		id, ok := u.groupID(o)
-		if !ok {
+		link := u.links[o.Link]
+		if link == nil {
 			continue
 		}
-		known := u.groups[id]
-		if known == nil {
-			arena[i].Offset = o
-			u.groups[id] = &arena[i]
-		} else if o.newerThan(known.Offset) {
-			known.Offset = o
+		topic, ok := u.topicIn(link.cluster, o.Topic)
+		if !ok {
+			u.hold(o.Topic)
+			continue
+		}
+		if !u.wantGroup(o.Group) {
+			continue
+		}
+		id := groupID{partitionID{topic, link.cluster, o.Partition}, o.Group}
+		at, known := u.groupIndex[id]
+		if !known {
+			at = int32(len(u.groups))
+			u.groupIndex[id] = at
+			u.groups = append(u.groups, committed{id: id, ends: u.partition(id.partitionID), Offset: o})
+		}
+		c := &u.groups[at]
+		if o.newerThan(c.Offset) {
+			c.Offset = o
+		}
+		c.wanted = c.wanted || link.wanted
+		if o.Source == OffsetCommitted && (c.commit == nil || o.newerThan(c.commit)) {
+			c.commit = o
 		}
 	}
-}
-
-func (u *update) groupID(o *Offset) (groupID, bool) {
-	cluster, ok := u.clusters.of[o.Link]
-	if !ok {
-		return groupID{}, false
-	}
-	topic, ok := u.topic(o.Topic)
-	if !ok || !u.wantTopic(topic) {
-		return groupID{}, false
-	}
-	if _, ok := u.Names[o.Group]; !ok || !u.wantGroup(o.Group) {
-		return groupID{}, false
-	}
-	return groupID{partitionID{cluster, topic, o.Partition}, o.Group}, true
 }
 
 // publish fills the View's groups, partitions and clients.
 func (u *update) publish() {
 	u.holdBackUnnamed()
 	u.view.Partitions = make([]Partition, 0, len(u.partitions))
-	for id, p := range u.partitions {
-		if !p.wanted {
+	for i := range u.partitions {
+		p := &u.partitions[i]
+		if !p.wanted || p.twice {
 			continue
 		}
+		id := &p.id
 		row := Partition{Cluster: u.clusterName(id.cluster), Topic: u.Names[id.topic], Partition: id.partition}
 		if c := p.current(); c.offset >= 0 {
 			row.Current, row.HasCurrent = c.offset, u.fresh(c.time)
@@ -74,9 +81,10 @@ func (u *update) publish() {
 		}
 	}
 	u.view.Groups = make([]GroupPartition, 0, len(u.groups))
-	for id, c := range u.groups {
-		link := u.Links[c.Link]
-		if c.Source == OffsetUnknown || c.Source == OffsetDeleted || c.twice || !u.wantLink(&link) {
+	for i := range u.groups {
+		c := &u.groups[i]
+		id := &c.id
+		if c.Source == OffsetUnknown || c.Source == OffsetDeleted || c.twice || !c.wanted {
 			continue
 		}
 		row := GroupPartition{
@@ -89,50 +97,13 @@ func (u *update) publish() {
 		if c.Source != OffsetFetched {
 			row.CommitTime = u.wall(c.Acked)
 		}
-		row.Lag, row.HasLag = u.lag(id.partitionID, row.Committed)
+		row.Lag, row.HasLag = u.lag(c.ends, row.Committed)
 		if row.HasLag {
-			row.LagTime, row.HasLagTime = u.lagTime(id.partitionID, &row)
+			row.LagTime, row.HasLagTime = u.lagTime(c.ends, &row)
 		}
 		u.view.Groups = append(u.view.Groups, row)
 	}
 	u.publishClients()
-}
-
-// publishClients shows what each client committed, as long as it is the partition's owner: it made the
-// newest commit, and is connected.
-func (u *update) publishClients() {
-	for i := range u.Offsets {
-		o := &u.Offsets[i]
-		link, ok := u.Links[o.Link]
-		if !ok || o.Source != OffsetCommitted || !link.Open || !u.wantLink(&link) {
-			continue
-		}
-		id, ok := u.groupID(o)
-		if !ok {
-			continue
-		}
-		if newest := u.groups[id]; newest.twice || !u.owner(newest.Offset, o) {
-			continue
-		}
-		row := ClientPartition{
-			Cluster:      u.clusterName(id.cluster),
-			Process:      link.Process,
-			ClientID:     u.Names[link.Client],
-			Group:        u.Names[id.group],
-			Topic:        u.Names[id.topic],
-			Partition:    id.partition,
-			Committed:    o.Offset,
-			HasCommitted: true,
-		}
-		row.Lag, row.HasLag = u.lag(id.partitionID, row.Committed)
-		u.view.Clients = append(u.view.Clients, row)
-	}
-}
-
-// owner tells whether a client's commit still is the group's: nobody has committed since. Somebody who
-// only looked (OffsetFetch) and saw the same has not taken over.
-func (u *update) owner(newest, own *Offset) bool {
-	return newest == own || (newest.Source == OffsetFetched && newest.Offset == own.Offset)
 }
 
 func (u *update) fresh(then uint64) bool {
@@ -140,8 +111,7 @@ func (u *update) fresh(then uint64) bool {
 }
 
 // lag is what a group has not read yet; false while no fresh high watermark is known.
-func (u *update) lag(id partitionID, offset int64) (int64, bool) {
-	p := u.partitions[id]
+func (u *update) lag(p *partition, offset int64) (int64, bool) {
 	if p == nil {
 		return 0, false
 	}
@@ -153,11 +123,11 @@ func (u *update) lag(id partitionID, offset int64) (int64, bool) {
 }
 
 // lagTime is the age of the oldest record that is not committed yet.
-func (u *update) lagTime(id partitionID, row *GroupPartition) (time.Duration, bool) {
+func (u *update) lagTime(p *partition, row *GroupPartition) (time.Duration, bool) {
 	if row.Lag == 0 {
 		return 0, true
 	}
-	then, ok := u.partitions[id].timeOf(row.Committed)
+	then, ok := p.timeOf(row.Committed)
 	if !ok {
 		return 0, false
 	}
@@ -175,8 +145,13 @@ func (u *update) holdBackUnnamed() {
 		group, topic NameID
 		partition    int32
 	}
+	if u.clusters.unnamed() < 2 {
+		return
+	}
 	first := make(map[place]*committed)
-	for id, c := range u.groups {
+	for i := range u.groups {
+		c := &u.groups[i]
+		id := &c.id
 		if u.clusters.names[id.cluster] != NameNone {
 			continue
 		}
@@ -189,13 +164,15 @@ func (u *update) holdBackUnnamed() {
 		}
 	}
 	ends := make(map[place]*partition)
-	for id, p := range u.partitions {
+	for i := range u.partitions {
+		p := &u.partitions[i]
+		id := &p.id
 		if u.clusters.names[id.cluster] != NameNone {
 			continue
 		}
 		at := place{0, id.topic, id.partition}
 		if other := ends[at]; other != nil {
-			other.wanted, p.wanted = false, false
+			other.twice, p.twice = true, true
 			u.model.held.Clusters++
 		} else {
 			ends[at] = p

@@ -17,26 +17,27 @@ type seen struct {
 	time   uint64
 }
 
-// merge takes the newer of two sightings of an offset that normally only grows.
-func merge(a, b seen) seen {
-	switch {
-	case b.offset < 0 || b.time == 0:
-		return a
-	case a.offset < 0 || a.time == 0:
-		return b
-	case a.time > b.time+uint64(overlap):
-		return a
-	case b.time > a.time+uint64(overlap):
-		return b
+// notice takes note of the time of a sighting. Once all were noticed, settle takes the largest offset of
+// those that may have crossed the newest: so the outcome does not depend on their order.
+func (s *seen) notice(offset int64, time uint64) {
+	if offset >= 0 {
+		s.time = max(s.time, time)
 	}
-	return seen{offset: max(a.offset, b.offset), time: max(a.time, b.time)}
+}
+
+func (s *seen) settle(offset int64, time uint64) {
+	if time > 0 && time+uint64(overlap) >= s.time {
+		s.offset = max(s.offset, offset)
+	}
 }
 
 // partition is what all links together know of a partition.
 type partition struct {
+	id                            partitionID
 	high, start, stable, produced seen
 	batches                       [][]Batch
 	wanted                        bool
+	twice                         bool // as committed.twice
 }
 
 // current is the high watermark: as last fetched, or where an acknowledged record (acks=all) has
@@ -51,42 +52,71 @@ func (p *partition) current() seen {
 }
 
 func (u *update) joinWatermarks() {
-	u.partitions = make(map[partitionID]*partition, len(u.Watermarks))
-	arena := make([]partition, len(u.Watermarks))
+	u.partitionIndex = make(map[partitionID]int32, len(u.Watermarks))
+	u.partitions = make([]partition, 0, len(u.Watermarks)) // never grows: pointers to its elements last
+	places := make([]*partition, len(u.Watermarks))
 	for i := range u.Watermarks {
 		w := &u.Watermarks[i]
-		cluster, ok := u.clusters.of[w.Link]
+		link := u.links[w.Link]
+		if link == nil {
+			continue
+		}
+		topic, ok := u.topicIn(link.cluster, w.Topic)
 		if !ok {
+			u.hold(w.Topic)
 			continue
 		}
-		topic, ok := u.topic(w.Topic)
-		if !ok || !u.wantTopic(topic) {
-			continue
+		id := partitionID{cluster: link.cluster, topic: topic, partition: w.Partition}
+		at, known := u.partitionIndex[id]
+		if !known {
+			at = int32(len(u.partitions))
+			u.partitionIndex[id] = at
+			none := seen{offset: -1}
+			u.partitions = append(u.partitions, partition{id: id, high: none, start: none, stable: none, produced: none})
 		}
-		link := u.Links[w.Link]
-		id := partitionID{cluster: cluster, topic: topic, partition: w.Partition}
-		p := u.partitions[id]
-		if p == nil {
-			p = &arena[0]
-			arena = arena[1:]
-			p.high.offset, p.start.offset, p.stable.offset, p.produced.offset = -1, -1, -1, -1
-			u.partitions[id] = p
-		}
-		p.wanted = p.wanted || u.wantLink(&link)
-		// What an incremental fetch response leaves out is unchanged as of that response (KIP-227).
-		fresh := uint64(0)
-		if w.Session != 0 {
-			fresh = u.Sessions[SessionKey{Link: w.Link, Session: w.Session}]
-		}
-		p.high = merge(p.high, seen{w.HighWatermark, refreshed(w.Time, fresh)})
-		p.start = merge(p.start, seen{w.LogStart, refreshed(w.LogStartTime, fresh)})
-		// A session is not told of a last stable offset that moves alone.
-		p.stable = merge(p.stable, seen{w.LastStable, w.Time})
-		p.produced = merge(p.produced, seen{w.Produced, w.ProducedTime})
-		if batches := u.Batches[w.PartitionKey]; len(batches) > 0 {
-			p.batches = append(p.batches, batches)
+		p := &u.partitions[at]
+		places[i] = p
+		p.wanted = p.wanted || link.wanted
+		fresh := u.sessionTime(w)
+		p.high.notice(w.HighWatermark, refreshed(w.Time, fresh))
+		p.start.notice(w.LogStart, refreshed(w.LogStartTime, fresh))
+		p.stable.notice(w.LastStable, w.Time)
+		p.produced.notice(w.Produced, w.ProducedTime)
+		if len(u.Batches) > 0 {
+			if batches := u.Batches[w.PartitionKey]; len(batches) > 0 {
+				p.batches = append(p.batches, batches)
+			}
 		}
 	}
+	for i, p := range places {
+		if p == nil {
+			continue
+		}
+		w := &u.Watermarks[i]
+		fresh := u.sessionTime(w)
+		p.high.settle(w.HighWatermark, refreshed(w.Time, fresh))
+		p.start.settle(w.LogStart, refreshed(w.LogStartTime, fresh))
+		// A session is not told of a last stable offset that moves alone.
+		p.stable.settle(w.LastStable, w.Time)
+		p.produced.settle(w.Produced, w.ProducedTime)
+	}
+}
+
+// partition finds what is known of a partition, nil if nothing.
+func (u *update) partition(id partitionID) *partition {
+	if at, ok := u.partitionIndex[id]; ok {
+		return &u.partitions[at]
+	}
+	return nil
+}
+
+// sessionTime is when a partition's fetch session was last answered: what an incremental fetch response
+// leaves out is unchanged as of that response (KIP-227).
+func (u *update) sessionTime(w *Watermark) uint64 {
+	if w.Session == 0 {
+		return 0
+	}
+	return u.Sessions[SessionKey{Link: w.Link, Session: w.Session}]
 }
 
 func refreshed(time, fresh uint64) uint64 {
@@ -97,19 +127,22 @@ func refreshed(time, fresh uint64) uint64 {
 }
 
 // timeOf is the timestamp of the record at an offset; false if no known batch holds it. Within a batch
-// it is interpolated: a batch tells the timestamps of its first and of its latest record.
+// it is interpolated: a batch tells the timestamps of its first and of its latest record. If batches
+// disagree, the log was truncated, or the topic made anew: the latest is the one that was written last.
 func (p *partition) timeOf(offset int64) (time.Time, bool) {
+	latest := int64(-1)
 	for _, batches := range p.batches {
 		for _, b := range batches {
 			if offset < b.First || offset > b.Last || b.MaxTime < 0 || b.FirstTime < 0 {
 				continue
 			}
-			ms := float64(b.MaxTime)
-			if b.Last > b.First {
-				ms = float64(b.FirstTime) + float64(b.MaxTime-b.FirstTime)*float64(offset-b.First)/float64(b.Last-b.First)
+			then := b.MaxTime
+			if offset < b.Last {
+				passed := float64(offset-b.First) / float64(b.Last-b.First)
+				then = b.FirstTime + int64(float64(b.MaxTime-b.FirstTime)*passed)
 			}
-			return time.UnixMicro(int64(ms * 1000)), true
+			latest = max(latest, then)
 		}
 	}
-	return time.Time{}, false
+	return time.UnixMilli(latest), latest >= 0
 }

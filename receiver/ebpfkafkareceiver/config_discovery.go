@@ -13,7 +13,9 @@ const (
 	maxPort = 1<<16 - 1
 	// maxPID is PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h).
 	maxPID = 1 << 22
-	// maxSelected bounds each list. The kernel side looks each entry up in a map of this size.
+	// maxPorts is how many the kernel side compares every new connection with: MAX_PORTS of bpf/config.h.
+	maxPorts = 16
+	// maxSelected bounds each list of processes: each is compared with every process that talks to Kafka.
 	maxSelected = 1024
 )
 
@@ -32,7 +34,7 @@ type DiscoveryConfig struct {
 // Validate reports every value that is not allowed.
 func (d *DiscoveryConfig) Validate() error {
 	var errs []error
-	errs = append(errs, validateCount("ports", len(d.Ports)))
+	errs = append(errs, validateCount("ports", len(d.Ports), maxPorts))
 	for _, port := range d.Ports {
 		if port < 1 || port > maxPort {
 			errs = append(errs, fmt.Errorf("ports: %d is not a TCP port; allowed: 1 to %d", port, maxPort))
@@ -63,9 +65,9 @@ func (s *ProcessSelector) Empty() bool {
 // Validate reports every value that is not allowed.
 func (s *ProcessSelector) Validate() error {
 	errs := []error{
-		validateCount("executables", len(s.Executables)),
-		validateCount("pids", len(s.PIDs)),
-		validateCount("cgroups", len(s.Cgroups)),
+		validateCount("executables", len(s.Executables), maxSelected),
+		validateCount("pids", len(s.PIDs), maxSelected),
+		validateCount("cgroups", len(s.Cgroups), maxSelected),
 	}
 	for _, name := range s.Executables {
 		if name == "" || strings.ContainsAny(name, "/\x00") {
@@ -87,9 +89,9 @@ func (s *ProcessSelector) Validate() error {
 	return errors.Join(errs...)
 }
 
-func validateCount(key string, count int) error {
-	if count > maxSelected {
-		return fmt.Errorf("%s: %d entries are too many; allowed: up to %d", key, count, maxSelected)
+func validateCount(key string, count, most int) error {
+	if count > most {
+		return fmt.Errorf("%s: %d entries are too many; allowed: up to %d", key, count, most)
 	}
 	return nil
 }

@@ -36,9 +36,17 @@ type Stats struct {
 	Frames             []FrameCount
 	Drops              []DropCount
 	Maps               []MapUse
+	Held               []HeldCount
 	BytesInspected     uint64
 	OrphanResponses    uint64
 	Resynchronisations uint64
+	LateRequests       uint64
+}
+
+// HeldCount is how many entries are left out of the last snapshot for one reason, until more is known.
+type HeldCount struct {
+	Reason string
+	Count  int64
 }
 
 // ConnectionCount is the number of tracked connections of one role in one state.

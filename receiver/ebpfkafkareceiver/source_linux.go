@@ -16,6 +16,10 @@ import (
 	"github.com/ebpfkafka/ebpfkafka/internal/state"
 )
 
+// The same cap on both sides, checked by the compiler: the configuration is read on every system, the probe
+// is built on Linux alone.
+var _ = [1]struct{}{}[maxPorts-probe.MaxPorts]
+
 // openSource loads the eBPF programs and attaches them.
 func openSource(_ context.Context, config *Config, settings receiver.Settings) (source, resolver, error) {
 	groups, err := config.Groups.compile()
@@ -41,7 +45,7 @@ func openSource(_ context.Context, config *Config, settings receiver.Settings) (
 		probe:     p,
 		processes: processes,
 		selected:  selected,
-		idle:      config.IdleTimeout,
+		idle:      max(config.IdleTimeout, config.WatermarkMaxAge),
 		logger:    settings.Logger,
 		model: state.New(state.Options{
 			WatermarkMaxAge: config.WatermarkMaxAge,
@@ -92,8 +96,8 @@ func (s *kernelSource) Snapshot(context.Context) (state.View, Stats, error) {
 		return state.View{}, Stats{}, fmt.Errorf("reading the BPF maps: %w", err)
 	}
 	view := s.model.Update(snapshot)
-	stats, errStats := s.stats()
 	errSweep := s.probe.Sweep(s.idle)
+	stats, errStats := s.stats()
 	s.processes.Sweep(s.idle)
 	s.selected.sweep(snapshot.Links)
 	if err := errors.Join(errStats, errSweep); err != nil {
@@ -110,14 +114,16 @@ func (s *kernelSource) stats() (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	maps, err := s.probe.Maps()
-	if err != nil {
-		return Stats{}, err
-	}
 	out := Stats{
 		BytesInspected:     k.Bytes[probe.Sent] + k.Bytes[probe.Received],
 		OrphanResponses:    k.OrphanResponses + k.Drops[probe.OrphanResponse],
 		Resynchronisations: k.Resynchronisations,
+		LateRequests:       k.LateRequests,
+	}
+	held := s.model.Held()
+	out.Held = []HeldCount{
+		{Reason: "topic_id_unknown", Count: int64(held.Topics)},
+		{Reason: "cluster_unknown", Count: int64(held.Clusters)},
 	}
 	for kind, n := range s.probe.Connections() {
 		c := ConnectionCount{Role: roleName(kind.Role), State: "candidate", Count: int64(n)}
@@ -141,7 +147,7 @@ func (s *kernelSource) stats() (Stats, error) {
 				"Raise the receiver's limits, or restrict what it watches", zap.String("reason", reason.String()))
 		}
 	}
-	for _, m := range maps {
+	for _, m := range s.probe.Uses() {
 		out.Maps = append(out.Maps, MapUse{Name: m.Name, Entries: int64(m.Entries), Capacity: int64(m.Capacity)})
 	}
 	return out, nil

@@ -48,6 +48,14 @@ func (t *telemetry) register() error {
 		b.RegisterReceiverEbpfKafkaResynchronisationsCallback(t.callback(func(s *Stats, o metric.Int64Observer) {
 			o.Observe(int64(s.Resynchronisations))
 		})),
+		b.RegisterReceiverEbpfKafkaLateRequestsCallback(t.callback(func(s *Stats, o metric.Int64Observer) {
+			o.Observe(int64(s.LateRequests))
+		})),
+		b.RegisterReceiverEbpfKafkaHeldCallback(t.callback(func(s *Stats, o metric.Int64Observer) {
+			for _, h := range s.Held {
+				o.Observe(h.Count, metric.WithAttributes(attribute.String("reason", h.Reason)))
+			}
+		})),
 		b.RegisterReceiverEbpfKafkaConnectionsCallback(t.callback(func(s *Stats, o metric.Int64Observer) {
 			for _, c := range s.Connections {
 				o.Observe(c.Count, metric.WithAttributes(attribute.String("role", c.Role), attribute.String("state", c.State)))

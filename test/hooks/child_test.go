@@ -24,19 +24,19 @@ const (
 
 // A peer makes system calls for a test: in a child, or in this process, which the probe ignores.
 type peer struct {
-	t   *testing.T
+	t   testing.TB
 	pid int
 	rpc *rpc.Client
 	p   *process.Process // nil: this process
 }
 
 // newChild starts a child. Files are its descriptors from 3 on.
-func newChild(t *testing.T, files ...*os.File) *peer { return startChild(t, rolePlain, files...) }
+func newChild(t testing.TB, files ...*os.File) *peer { return startChild(t, rolePlain, files...) }
 
 // newNetworkChild starts a child in a network namespace of its own.
-func newNetworkChild(t *testing.T) *peer { return startChild(t, roleOwnNetwork) }
+func newNetworkChild(t testing.TB) *peer { return startChild(t, roleOwnNetwork) }
 
-func startChild(t *testing.T, role string, files ...*os.File) *peer {
+func startChild(t testing.TB, role string, files ...*os.File) *peer {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
@@ -59,7 +59,7 @@ func startChild(t *testing.T, role string, files ...*os.File) *peer {
 }
 
 // newSelf is this process as a peer: its traffic is not seen.
-func newSelf(t *testing.T) *peer {
+func newSelf(t testing.TB) *peer {
 	mine, theirs := net.Pipe()
 	go serveHands(theirs)
 	p := &peer{t: t, pid: os.Getpid(), rpc: rpc.NewClient(mine)}
@@ -75,7 +75,7 @@ func (p *peer) kill() {
 	}
 }
 
-const callTimeout = time.Minute
+const callTimeout = 30 * time.Second
 
 // start begins a call; the test goes on.
 func (p *peer) start(method string, args, reply any) *rpc.Call {

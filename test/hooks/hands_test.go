@@ -66,7 +66,12 @@ func (n Network) open() (int, error) {
 	case UDP:
 		kind = unix.SOCK_DGRAM
 	}
-	return unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
+	if err == nil && kind == unix.SOCK_STREAM {
+		// What is accepted inherits it.
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	return fd, err
 }
 
 func (n Network) loopback() netip.Addr {
@@ -187,20 +192,18 @@ func (h *Hands) Reset(fd int, _ *struct{}) error {
 // ShutdownWrite says that nothing more will be sent.
 func (h *Hands) ShutdownWrite(fd int, _ *struct{}) error { return unix.Shutdown(fd, unix.SHUT_WR) }
 
-// BufferArgs are the sizes of a socket's buffers; 0 leaves one alone.
-type BufferArgs struct{ FD, Send, Receive int }
+// BufferArgs: the kernel makes at least its minimum of Bytes.
+type BufferArgs struct{ FD, Bytes int }
 
-// Buffers sets the sizes of a socket's buffers.
-func (h *Hands) Buffers(a BufferArgs, _ *struct{}) error {
-	for option, size := range map[int]int{unix.SO_SNDBUF: a.Send, unix.SO_RCVBUF: a.Receive} {
-		if size == 0 {
-			continue
-		}
-		if err := unix.SetsockoptInt(a.FD, unix.SOL_SOCKET, option, size); err != nil {
-			return err
-		}
-	}
-	return nil
+// SendBuffer sets the size of a socket's send buffer.
+func (h *Hands) SendBuffer(a BufferArgs, _ *struct{}) error {
+	return unix.SetsockoptInt(a.FD, unix.SOL_SOCKET, unix.SO_SNDBUF, a.Bytes)
+}
+
+// Pending is how many bytes a socket holds that were not received yet.
+func (h *Hands) Pending(fd int, n *int) (err error) {
+	*n, err = unix.IoctlGetInt(fd, unix.TIOCINQ)
+	return err
 }
 
 // PassArgs: descriptor FD over the Unix socket Over.

@@ -44,7 +44,12 @@ func (h *Hands) Send(a SendArgs, r *SendReply) error {
 			case err != nil:
 				return fmt.Errorf("%s: %w", a.Call, err)
 			case n < whole:
-				r.Short++
+				// Some wait for room at once, some try again first.
+				if r.Short++; a.Call == "sendmmsg" {
+					if err := await(a.FD, unix.POLLOUT); err != nil {
+						return err
+					}
+				}
 			}
 			if err == nil {
 				pieces = drop(pieces, n)
@@ -94,6 +99,7 @@ type ReceiveArgs struct {
 	Call   string // read, readv, recvfrom, recvmsg, recvmmsg
 	Bytes  int    // in all
 	Sizes  []int  // of one call after the other, the last again and again; or of iovecs, messages
+	Single bool   // recvmsg: one iovec a call
 	Flags  int
 	Peek   bool // look at the bytes of each call before receiving them
 	Thread int
@@ -156,6 +162,9 @@ func receiveOnce(a *ReceiveArgs, i int) ([]byte, error) {
 		}
 		return b[:max(n, 0)], err
 	case "readv", "recvmsg":
+		if a.Single {
+			sizes = sizes[min(i, len(sizes)-1):][:1]
+		}
 		b := make([]byte, sum(sizes))
 		v := vectors(cut(b, sizes))
 		if a.Call == "readv" {

@@ -4,6 +4,7 @@ package system
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -72,8 +73,15 @@ func run(ctx context.Context, t *testing.T, broker *kafka.Broker, oracle *kafka.
 	var c *collector.Collector
 	start := func() {
 		t.Helper()
-		var err error
-		c, err = collector.Start(ctx, collector.Options{Dir: filepath.Join(t.TempDir(), "collector"), Backend: s.backend, Role: s.role})
+		_, port, err := net.SplitHostPort(broker.Addr)
+		require.NoError(t, err)
+		c, err = collector.Start(ctx, collector.Options{
+			Dir:     filepath.Join(t.TempDir(), "collector"),
+			Backend: s.backend,
+			Role:    s.role,
+			// Whatever other Kafka this host talks to, the broker of the test does not know it.
+			Set: []string{"receivers::ebpf_kafka::discovery::ports: [" + port + "]"},
+		})
 		require.NoError(t, err)
 		t.Cleanup(func() {
 			if t.Failed() {

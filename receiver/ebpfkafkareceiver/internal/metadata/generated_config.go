@@ -353,7 +353,7 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		KafkaConsumerGroupMembers: KafkaConsumerGroupMembersMetricConfig{
-			Enabled: false,
+			Enabled: true,
 		},
 		KafkaConsumerGroupOffset: KafkaConsumerGroupOffsetMetricConfig{
 			Enabled: true,

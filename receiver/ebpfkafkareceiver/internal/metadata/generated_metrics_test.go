@@ -90,7 +90,7 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordKafkaConsumerGroupLagTimeDataPoint(ts, 1, "group-val", "topic-val", 9)
-
+			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordKafkaConsumerGroupMembersDataPoint(ts, 1, "group-val")
 			defaultMetricsCount++

@@ -32,6 +32,8 @@ type TelemetryBuilder struct {
 	ReceiverEbpfKafkaConnections        metric.Int64ObservableGauge
 	ReceiverEbpfKafkaDrops              metric.Int64ObservableCounter
 	ReceiverEbpfKafkaFrames             metric.Int64ObservableCounter
+	ReceiverEbpfKafkaHeld               metric.Int64ObservableGauge
+	ReceiverEbpfKafkaLateRequests       metric.Int64ObservableCounter
 	ReceiverEbpfKafkaMapCapacity        metric.Int64ObservableGauge
 	ReceiverEbpfKafkaMapEntries         metric.Int64ObservableGauge
 	ReceiverEbpfKafkaOrphanResponses    metric.Int64ObservableCounter
@@ -101,6 +103,36 @@ func (builder *TelemetryBuilder) RegisterReceiverEbpfKafkaFramesCallback(cb metr
 		cb(ctx, &observerInt64{inst: builder.ReceiverEbpfKafkaFrames, obs: o})
 		return nil
 	}, builder.ReceiverEbpfKafkaFrames)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverEbpfKafkaHeldCallback sets callback for observable ReceiverEbpfKafkaHeld metric.
+func (builder *TelemetryBuilder) RegisterReceiverEbpfKafkaHeldCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverEbpfKafkaHeld, obs: o})
+		return nil
+	}, builder.ReceiverEbpfKafkaHeld)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverEbpfKafkaLateRequestsCallback sets callback for observable ReceiverEbpfKafkaLateRequests metric.
+func (builder *TelemetryBuilder) RegisterReceiverEbpfKafkaLateRequestsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverEbpfKafkaLateRequests, obs: o})
+		return nil
+	}, builder.ReceiverEbpfKafkaLateRequests)
 	if err != nil {
 		return err
 	}
@@ -220,6 +252,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_ebpf_kafka_frames",
 		metric.WithDescription("Kafka requests and responses that were decoded. [Alpha]"),
 		metric.WithUnit("{frame}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverEbpfKafkaHeld, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_ebpf_kafka_held",
+		metric.WithDescription("Entries that are known but left out of the metrics, because a topic id has no name yet (topic_id_unknown) or two clusters without a known id have the same names (cluster_unknown). [Alpha]"),
+		metric.WithUnit("{entry}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverEbpfKafkaLateRequests, err = builder.meter.Int64ObservableCounter(
+		"otelcol_receiver_ebpf_kafka_late_requests",
+		metric.WithDescription("Responses that were read before the hook of their request had run, and were understood after it. [Alpha]"),
+		metric.WithUnit("{response}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverEbpfKafkaMapCapacity, err = builder.meter.Int64ObservableGauge(

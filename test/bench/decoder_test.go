@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ebpfkafka/ebpfkafka/internal/probe"
+)
+
+// BenchmarkDecoder is the time of one request and its response, with the two BPF_PROG_TEST_RUN calls
+// that bring them in; "empty call" is what such a call costs alone.
+func BenchmarkDecoder(b *testing.B) {
+	b.Run("empty call", func(b *testing.B) {
+		p := open(b, 1000)
+		c := newClient(b, p, 0)
+		for b.Loop() {
+			require.NoError(b, p.FeedClose(&c.connection))
+		}
+	})
+	heartbeat := func() (kmsg.Request, kmsg.Response) {
+		request := kmsg.NewPtrHeartbeatRequest()
+		request.Version, request.Group, request.MemberID = 4, "checkout", "consumer-checkout-1-4b2d"
+		return request, kmsg.NewPtrHeartbeatResponse()
+	}
+	for _, x := range []struct {
+		name string
+		make func() (kmsg.Request, kmsg.Response)
+	}{
+		{"Heartbeat", heartbeat},
+		{"OffsetCommit of 1 partition", func() (kmsg.Request, kmsg.Response) { return commit("checkout", 1, 1) }},
+		{"OffsetCommit of 10 partitions", func() (kmsg.Request, kmsg.Response) { return commit("checkout", 1, 10) }},
+		{"OffsetCommit of 1000 partitions", func() (kmsg.Request, kmsg.Response) { return commit("checkout", 10, 100) }},
+		{"Fetch of 10 empty partitions", func() (kmsg.Request, kmsg.Response) { return fetch(1, 10, 0) }},
+		{"Fetch of 10 partitions with 64 KiB", func() (kmsg.Request, kmsg.Response) { return fetch(1, 10, 64<<10) }},
+	} {
+		b.Run(x.name, func(b *testing.B) {
+			p := open(b, 2000)
+			c := newClient(b, p, 0)
+			frames := c.frames(x.make())
+			b.SetBytes(int64(len(frames[0]) + len(frames[1])))
+			for b.Loop() {
+				require.NoError(b, p.Feed(&c.connection, probe.Sent, frames[0]))
+				require.NoError(b, p.Feed(&c.connection, probe.Received, frames[1]))
+			}
+			stats, err := p.Stats()
+			require.NoError(b, err)
+			for i, n := range stats.Drops {
+				require.Zero(b, n, fmt.Sprint("dropped: ", probe.Reason(i)))
+			}
+		})
+	}
+}

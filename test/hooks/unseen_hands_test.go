@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hooks
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// FileArgs say what to send out of a file or pipe, in calls of at most Chunk bytes.
+type FileArgs struct {
+	FD    int
+	Data  []byte
+	Chunk int
+}
+
+// SendFile sends the data with sendfile.
+func (h *Hands) SendFile(a FileArgs, _ *struct{}) error {
+	file, err := unix.MemfdCreate("records", unix.MFD_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(file)
+	if _, err := unix.Write(file, a.Data); err != nil {
+		return err
+	}
+	for offset := int64(0); offset < int64(len(a.Data)); {
+		_, err := unix.Sendfile(a.FD, file, &offset, a.Chunk)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("sendfile: %w", err)
+		}
+	}
+	return nil
+}
+
+// Splice sends the data with splice, out of a pipe.
+func (h *Hands) Splice(a FileArgs, _ *struct{}) error {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	for _, piece := range cut(a.Data, repeat(a.Chunk, len(a.Data)/a.Chunk)) {
+		if _, err := unix.Write(pipe[1], piece); err != nil {
+			return err
+		}
+		for left := len(piece); left > 0; {
+			n, err := unix.Splice(pipe[0], nil, a.FD, nil, left, 0)
+			if err != nil && !errors.Is(err, unix.EINTR) {
+				return fmt.Errorf("splice: %w", err)
+			}
+			left -= max(0, int(n))
+		}
+	}
+	return nil
+}
+
+// Timestamps asks for the packets that are sent to come back on the error queue.
+func (h *Hands) Timestamps(fd int, _ *struct{}) error {
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING,
+		unix.SOF_TIMESTAMPING_TX_SOFTWARE|unix.SOF_TIMESTAMPING_SOFTWARE)
+}
+
+// ErrorQueue receives one packet from the error queue and says how long it was.
+func (h *Hands) ErrorQueue(fd int, n *int) (err error) {
+	if err := await(fd, unix.POLLERR); err != nil {
+		return err
+	}
+	*n, _, _, _, err = unix.Recvmsg(fd, make([]byte, 65536), make([]byte, 1024), unix.MSG_ERRQUEUE)
+	return err
+}
+
+// UrgentArgs: one byte.
+type UrgentArgs struct {
+	FD   int
+	Byte byte
+}
+
+// Urgent sends a byte of urgent data; where the other end has not set SO_OOBINLINE it is not part of
+// the stream there.
+func (h *Hands) Urgent(a UrgentArgs, _ *struct{}) error {
+	return unix.Sendto(a.FD, []byte{a.Byte}, unix.MSG_OOB, nil)
+}
+
+// TakeUrgent receives urgent data.
+func (h *Hands) TakeUrgent(fd int, b *byte) error {
+	if err := await(fd, unix.POLLPRI); err != nil {
+		return err
+	}
+	buffer := make([]byte, 1)
+	_, _, err := unix.Recvfrom(fd, buffer, unix.MSG_OOB)
+	*b = buffer[0]
+	return err
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hooks
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpfkafka/ebpfkafka/bpf"
+	"github.com/ebpfkafka/ebpfkafka/internal/probe"
+)
+
+// around divides a frame into what stands between blobs, and the blobs.
+func around(t *testing.T, frame []byte, blobs ...[]byte) (between [][]byte) {
+	t.Helper()
+	for _, b := range blobs {
+		head, rest, found := bytes.Cut(frame, b)
+		require.True(t, found)
+		between = append(between, head)
+		frame = rest
+	}
+	return append(between, frame)
+}
+
+// TestSendfile: a broker sends record data out of its log files, between the heads of the partitions,
+// whose watermarks must be right all the same. The client sees everything.
+func TestSendfile(t *testing.T) {
+	records := [][]byte{batch(10, 3, 70_000), batch(20, 1, 300), batch(30, 9, 150_000)}
+	for _, x := range []struct {
+		call  string
+		chunk int
+	}{{"SendFile", 1 << 20}, {"SendFile", 5000}, {"Splice", 60_000}, {"Splice", 1000}} {
+		t.Run(x.call, func(t *testing.T) {
+			eachSide(t, func(t *testing.T, s *scene, sn seen) {
+				w := s.connect("fetcher")
+				w.exchange(w.apiVersions())
+				for round := range 3 {
+					first := int64(1000 * round)
+					f := w.fetch("t", first, records...)
+					w.request(f)
+					var got ReceiveReply
+					c := w.client.start("Receive", ReceiveArgs{FD: w.clientFD, Call: "read",
+						Sizes: []int{4, len(f.response)}, Bytes: len(f.response)}, &got)
+					for i, head := range around(t, f.response, records...) {
+						w.broker.send(SendArgs{FD: w.brokerFD, Call: "writev", Data: head})
+						if i < len(records) {
+							w.broker.do(x.call, FileArgs{FD: w.brokerFD, Data: records[i], Chunk: x.chunk}, new(struct{}))
+						}
+					}
+					w.client.await(c)
+					require.True(t, bytes.Equal(f.response, got.Data))
+					v := look(t, s.p)
+					require.Equal(t, watermarksFrom(3, first), v.watermarks("t"))
+					if sn == clientSeen {
+						require.Len(t, v.Batches, 3)
+					}
+				}
+				w.exchange(w.commit("g", "t", 3, 5))
+				require.Equal(t, offsetsFrom("t", 3, 5), look(t, s.p).offsets("g"))
+				requireClean(t, s.p)
+			})
+		})
+	}
+}
+
+// TestDiscard: MSG_TRUNC throws bytes of a TCP stream away, unseen. Record data may go that way; of a
+// response that did nothing is believed, and the next one is understood.
+func TestDiscard(t *testing.T) {
+	for _, call := range []string{"recvfrom", "recvmsg", "recvmmsg"} {
+		t.Run(call, func(t *testing.T) {
+			eachBackend(t, func(t *testing.T, b probe.Backend) {
+				s := newScene(t, b, clientSeen)
+				w := s.connect("discarding")
+				w.exchange(w.apiVersions())
+				records := [][]byte{batch(10, 3, 7000), batch(20, 1, 300)}
+				f := w.fetch("t", 70, records...)
+				w.request(f)
+				discard := func(n int) {
+					w.client.receive(ReceiveArgs{FD: w.clientFD, Call: call, Sizes: []int{n / 2, n - n/2}, Single: true,
+						Bytes: n, Flags: unix.MSG_TRUNC})
+				}
+				for i, head := range around(t, f.response, records...) {
+					w.broker.send(SendArgs{FD: w.brokerFD, Call: "write", Data: head})
+					w.client.receive(ReceiveArgs{FD: w.clientFD, Call: "read", Bytes: len(head)})
+					if i < len(records) {
+						w.broker.send(SendArgs{FD: w.brokerFD, Call: "write", Data: records[i]})
+						discard(len(records[i]))
+					}
+				}
+				require.Equal(t, watermarksFrom(2, 70), look(t, s.p).watermarks("t"))
+				requireClean(t, s.p)
+
+				lost := w.commit("g", "t", 3, 100)
+				w.request(lost)
+				w.broker.send(SendArgs{FD: w.brokerFD, Call: "write", Data: lost.response})
+				discard(len(lost.response))
+				require.Empty(t, look(t, s.p).offsets("g"))
+				require.Positive(t, stats(t, s.p).Drops[bpf.KafkaDropReasonDROP_UNSEEN_BYTES])
+
+				w.exchange(w.commit("g", "t", 3, 200))
+				require.Equal(t, offsetsFrom("t", 3, 200), look(t, s.p).offsets("g"))
+			})
+		})
+	}
+}
+
+// TestBesideTheStream: packets that come back on the error queue and urgent data are no bytes of the
+// stream.
+func TestBesideTheStream(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b probe.Backend) {
+		t.Run("error queue", func(t *testing.T) {
+			s := newScene(t, b, clientSeen)
+			w := s.connect("timestamps")
+			w.exchange(w.apiVersions())
+			w.client.do("Timestamps", w.clientFD, new(struct{}))
+			for i := range 3 {
+				x := w.commit("g", "t", 3, int64(100*i))
+				w.request(x)
+				var n int
+				w.client.do("ErrorQueue", w.clientFD, &n)
+				require.Greater(t, n, len(x.request), "the packet with its headers")
+				w.answer(x)
+				require.Equal(t, offsetsFrom("t", 3, int64(100*i)), look(t, s.p).offsets("g"))
+			}
+			requireClean(t, s.p)
+		})
+		t.Run("urgent data", func(t *testing.T) {
+			s := newScene(t, b, clientSeen)
+			w := s.connect("urgent")
+			w.exchange(w.apiVersions())
+			x := w.commit("g", "t", 3, 100)
+			w.request(x)
+			w.broker.send(SendArgs{FD: w.brokerFD, Call: "write", Data: x.response[:20]})
+			w.client.receive(ReceiveArgs{FD: w.clientFD, Call: "read", Bytes: 20})
+			w.broker.do("Urgent", UrgentArgs{FD: w.brokerFD, Byte: 7}, new(struct{}))
+			var urgent byte
+			w.client.do("TakeUrgent", w.clientFD, &urgent)
+			require.EqualValues(t, 7, urgent)
+			w.broker.send(SendArgs{FD: w.brokerFD, Call: "write", Data: x.response[20:]})
+			w.client.receive(ReceiveArgs{FD: w.clientFD, Call: "read", Bytes: len(x.response) - 20})
+			require.Equal(t, offsetsFrom("t", 3, 100), look(t, s.p).offsets("g"))
+			requireClean(t, s.p)
+		})
+	})
+}
+
+// TestUring: bytes that go through io_uring are not looked at. They are counted (by `socket`; `syscall`
+// does not even hear of them), nothing wrong comes of them, and what follows is understood.
+func TestUring(t *testing.T) {
+	for name, op := range map[string]uint8{"send": uringSend, "write": uringWrite} {
+		t.Run(name, func(t *testing.T) {
+			eachBackend(t, func(t *testing.T, b probe.Backend) {
+				s := newScene(t, b, clientSeen)
+				w := s.connect("uring")
+				w.exchange(w.apiVersions())
+				w.exchange(w.commit("g", "t", 3, 100))
+				x := w.commit("g", "t", 3, 200)
+				w.client.do("UringSend", UringArgs{Op: op, FD: w.clientFD, Data: x.request}, new(struct{}))
+				w.broker.receive(ReceiveArgs{FD: w.brokerFD, Call: "read", Bytes: len(x.request)})
+				w.answer(x)
+				v := look(t, s.p)
+				require.Equal(t, offsetsFrom("t", 3, 100), v.offsets("g"))
+				require.EqualValues(t, 3, v.commits("g"))
+				if b == probe.Socket {
+					require.Positive(t, stats(t, s.p).Drops[bpf.KafkaDropReasonDROP_UNSEEN_BYTES])
+				}
+				w.exchange(w.commit("g", "t", 3, 300))
+				v = look(t, s.p)
+				require.Equal(t, offsetsFrom("t", 3, 300), v.offsets("g"))
+				require.EqualValues(t, 6, v.commits("g"))
+			})
+		})
+	}
+}
+
+// TestUringDuringAnotherCall: the kernel completes io_uring's receiving on the way out of whatever
+// system call the thread is in, a read of a pipe here. That call's buffer is not what was received.
+func TestUringDuringAnotherCall(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b probe.Backend) {
+		s := newScene(t, b, clientSeen)
+		w := s.connect("uring")
+		w.exchange(w.apiVersions())
+		x := w.commit("g", "t", 3, 100)
+		failed := bytes.Clone(x.response)
+		for i := range 3 { // error codes, behind each partition's number, before its tags
+			failed[len(failed)-2-7*(2-i)-2] = 25
+		}
+		w.request(x)
+
+		var pipe PairReply
+		w.client.do("Pair", PairArgs{Kind: "pipe"}, &pipe)
+		var got []byte
+		c := w.client.start("UringDuring", DuringArgs{Socket: w.clientFD, Bytes: len(failed), Other: pipe.Read, Stale: x.response}, &got)
+		awaitRead(t, w.client.pid, pipe.Read)
+		w.broker.send(SendArgs{FD: w.brokerFD, Call: "write", Data: failed})
+		awaitThat(t, func() error {
+			var n int
+			if w.client.do("Pending", w.clientFD, &n); n > 0 {
+				return fmt.Errorf("%d bytes were not received yet", n)
+			}
+			return nil
+		})
+		w.client.send(SendArgs{FD: pipe.Write, Call: "write", Data: x.response})
+		w.client.await(c)
+		require.Equal(t, failed, got)
+		v := look(t, s.p)
+		require.Empty(t, v.offsets("g"))
+		require.Zero(t, v.commits("g"))
+
+		w.exchange(w.commit("g", "t", 3, 300))
+		require.Equal(t, offsetsFrom("t", 3, 300), look(t, s.p).offsets("g"))
+	})
+}
+
+// awaitRead returns when a thread of the process is in a read of that descriptor.
+func awaitRead(t *testing.T, pid, fd int) {
+	t.Helper()
+	want := fmt.Sprintf("%d %#x ", unix.SYS_READ, fd)
+	awaitThat(t, func() error {
+		calls, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
+		if err != nil {
+			return err
+		}
+		for _, path := range calls {
+			if b, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(b), want) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no thread of process %d reads from descriptor %d", pid, fd)
+	})
+}
