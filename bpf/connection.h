@@ -41,13 +41,12 @@ static __always_inline void tuple_fill(struct sock *sk, struct tuple *t)
 	t->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 }
 
-/* The ports tell a reused struct sock from the one that is known; the rest of the tuple is compared
- * when it is entered.
- */
-static __always_inline bool same_socket(const struct tuple *t, __u16 local_port, __u16 remote_port)
-{
-	return t->local_port == local_port && t->remote_port == remote_port;
-}
+/* A socket by its address in the kernel. The ports tell a reused struct sock from the one that is known. */
+struct socket_key {
+	__u64 address;
+	__u16 local_port;
+	__u16 remote_port;
+};
 
 static __always_inline struct connection *connection_create(__u64 key, const struct tuple *t, __u64 now)
 {
@@ -122,28 +121,78 @@ static __noinline long feed(struct connection *c, __u64 key, __u32 direction, st
 	return 0;
 }
 
-/* The connection of a socket, made when it is new; NULL when it is not to be looked at. */
-static __always_inline struct connection *connection_of(struct sock *sk, __u64 now)
+/* Whether a socket has said too much that cannot be Kafka's, within this tick. The one look-up that
+ * traffic of other kinds costs.
+ */
+static __always_inline bool given_up(const struct socket_key *k)
 {
-	__u16 local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	__u16 remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	__u64 key = (__u64)(unsigned long)sk;
-	struct ignored_value *given_up;
-	struct connection *c;
+	__u64 key = k->address;
+	struct ignored_value *v = bpf_map_lookup_elem(&ignored, &key);
+
+	return v && v->failures > FAILURES_TO_IGNORE && v->epoch == epoch && v->local_port == k->local_port &&
+	       v->remote_port == k->remote_port;
+}
+
+/* A new socket's bytes do not begin like a request. */
+static __always_inline void doubt(const struct socket_key *k)
+{
+	struct ignored_value first = { .local_port = k->local_port, .remote_port = k->remote_port, .epoch = epoch };
+	__u64 key = k->address;
+	struct ignored_value *v = bpf_map_lookup_elem(&ignored, &key);
+	struct counters *n;
+
+	if (!v || v->epoch != epoch || v->local_port != k->local_port || v->remote_port != k->remote_port) {
+		first.failures = 1;
+		bpf_map_update_elem(&ignored, &key, &first, BPF_ANY);
+		return;
+	}
+	if (++v->failures != FAILURES_TO_IGNORE + 1)
+		return;
+	n = counters();
+	if (n)
+		n->ignored++;
+}
+
+/* A call that may begin a request: as much of its head as there is fits. What does not is not worth an
+ * entry in `connections`; the other direction, or the next call, will begin with a request if this is Kafka.
+ */
+static __always_inline bool plausible(const struct cursor *at)
+{
+	struct cursor c = *at;
+	__u8 head[8] = {};
+	__u32 size;
+
+	if (cursor_look(&c) != CURSOR_BYTES)
+		return false;
+	if (c.segment < 4)
+		return true;
+	if (c.segment < sizeof(head) ? cursor_read(&c, head, 4) : cursor_read(&c, head, sizeof(head)))
+		return false;
+	size = be32(head);
+	if (size < REQUEST_HEAD_BYTES - 4 || size > REQUEST_MAX_BYTES)
+		return false;
+	return c.segment < sizeof(head) || version_known(be16(head + 4), be16(head + 6));
+}
+
+static __always_inline struct connection *connection_known(const struct socket_key *k)
+{
+	__u64 key = k->address;
+	struct connection *c = bpf_map_lookup_elem(&connections, &key);
+
+	if (!c)
+		return NULL;
+	if (c->tuple.local_port == k->local_port && c->tuple.remote_port == k->remote_port)
+		return c;
+	forget_connection(key);
+	return NULL;
+}
+
+/* The connection of a socket of which nothing is known yet; NULL when it is not to be looked at. */
+static __always_inline struct connection *connection_new(struct sock *sk, const struct socket_key *k,
+							  const struct cursor *at, __u64 now)
+{
 	struct tuple t = {};
 
-	given_up = bpf_map_lookup_elem(&ignored, &key);
-	if (given_up) {
-		if (given_up->epoch == epoch && same_socket(&given_up->tuple, local_port, remote_port))
-			return NULL;
-		bpf_map_delete_elem(&ignored, &key);
-	}
-	c = bpf_map_lookup_elem(&connections, &key);
-	if (c) {
-		if (same_socket(&c->tuple, local_port, remote_port))
-			return c;
-		forget_connection(key);
-	}
 	if (bpf_get_current_pid_tgid() >> 32 == own_tgid)
 		return NULL;
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !BPF_CORE_READ(sk, sk_socket, file))
@@ -151,6 +200,10 @@ static __always_inline struct connection *connection_of(struct sock *sk, __u64 n
 	/* its end has been seen: what is still read must not bring it back, nobody would remove it */
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
 		return NULL;
+	if (!plausible(at)) {
+		doubt(k);
+		return NULL;
+	}
 	tuple_fill(sk, &t);
-	return connection_create(key, &t, now);
+	return connection_create(k->address, &t, now);
 }

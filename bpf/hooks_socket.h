@@ -5,14 +5,16 @@
 
 #include "user_buffers.h"
 
+/* sk is the tracepoint's own argument: its fields are loaded, not copied by a helper. */
 static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, __u32 direction)
 {
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	__u16 family = sk->__sk_common.skc_family;
+	struct socket_key key = { .address = (__u64)(unsigned long)sk };
+	struct cursor at = {};
+	struct call call = {};
 	struct task_struct *task;
 	struct connection *c;
 	struct pt_regs *regs;
-	struct cursor at = {};
-	struct call call = {};
 	struct counters *n;
 	__u32 message = 0;
 	__u64 now;
@@ -25,24 +27,33 @@ static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, 
 		mmsg_ends(sk, direction);
 		return 0;
 	}
-	now = bpf_ktime_get_ns();
-	c = connection_of(sk, now);
-	if (!c)
+	key.local_port = sk->__sk_common.skc_num;
+	key.remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	if (given_up(&key))
 		return 0;
-	n = counters();
-	if (n)
-		n->calls[direction]++;
+	c = connection_known(&key);
+	now = bpf_ktime_get_ns();
 	task = (struct task_struct *)bpf_get_current_task_btf();
 	regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	call_read(regs, &call);
-	if (call.number == NR_sendmmsg || call.number == NR_recvmmsg)
+	if (c && (call.number == NR_sendmmsg || call.number == NR_recvmmsg))
 		message = mmsg_index(c, direction, &call, result);
 	at.left = result;
 	if (call_is_compat(task))
 		drop(DROP_COMPAT_SYSCALL);
 	else if (!(direction == 1 && flags & MSG_TRUNC) && !call_is_over(regs))
 		call_buffers(&call, direction, result, message, &at);
-	feed(c, (__u64)(unsigned long)sk, direction, &at, now);
+	if (!c) {
+		c = connection_new(sk, &key, &at, now);
+		if (!c)
+			return 0;
+		if (call.number == NR_sendmmsg || call.number == NR_recvmmsg)
+			mmsg_index(c, direction, &call, result);
+	}
+	n = counters();
+	if (n)
+		n->calls[direction]++;
+	feed(c, key.address, direction, &at, now);
 	return 0;
 }
 

@@ -56,8 +56,10 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 	struct call call = {};
 	struct counters *n;
 	__u32 direction, flags = 0;
+	struct socket_key key = {};
 	struct sock *sk;
 	__u16 family;
+	bool several;
 	__u64 now;
 
 	if (result <= 0)
@@ -67,31 +69,44 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 		return 0;
 	call_read(regs, &call);
 	task = (struct task_struct *)bpf_get_current_task();
-	if (call_is_compat(task))
-		return 0;
 	sk = socket_of(task, call.number == NR_splice ? (__u32)call.args[2] : call.fd);
 	if (!sk)
 		return 0;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
+	if (call_is_compat(task)) {
+		drop(DROP_COMPAT_SYSCALL);
+		return 0;
+	}
 	if (call.number == NR_recvfrom || call.number == NR_recvmmsg)
 		flags = call.args[3];
 	else if (call.number == NR_recvmsg)
 		flags = call.args[2];
 	if (flags & MSG_NOT_CONSUMED)
 		return 0;
+	key.address = (__u64)(unsigned long)sk;
+	key.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	key.remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (given_up(&key))
+		return 0;
 	now = bpf_ktime_get_ns();
-	c = connection_of(sk, now);
+	several = call.number == NR_sendmmsg || call.number == NR_recvmmsg;
+	at.left = result;
+	if (!(flags & MSG_TRUNC))
+		call_buffers(&call, direction, result, 0, &at);
+	c = connection_known(&key);
+	if (!c)
+		c = connection_new(sk, &key, &at, now);
 	if (!c)
 		return 0;
 	n = counters();
 	if (n)
 		n->calls[masked(direction, 1)]++;
-	if (call.number == NR_sendmmsg || call.number == NR_recvmmsg) {
+	if (several) {
 		struct messages m = {
 			.c = c,
-			.key = (__u64)(unsigned long)sk,
+			.key = key.address,
 			.headers = call.args[1],
 			.now = now,
 			.direction = direction,
@@ -101,9 +116,6 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 		bpf_loop(result > IOV_MAX ? IOV_MAX : result, each_message, &m, 0);
 		return 0;
 	}
-	at.left = result;
-	if (!(flags & MSG_TRUNC))
-		call_buffers(&call, direction, result, 0, &at);
-	feed(c, (__u64)(unsigned long)sk, direction, &at, now);
+	feed(c, key.address, direction, &at, now);
 	return 0;
 }

@@ -20,6 +20,7 @@ int feed_test(struct bpf_raw_tracepoint_args *ctx)
 	__u64 now = bpf_ktime_get_ns();
 	__u64 key = ctx->args[0];
 	__u32 direction = ctx->args[1] & 1;
+	struct socket_key socket = {};
 	struct connection *c;
 	struct cursor at = {};
 	struct tuple t = {};
@@ -28,18 +29,11 @@ int feed_test(struct bpf_raw_tracepoint_args *ctx)
 		forget_connection(key);
 		return 0;
 	}
-	if (bpf_map_lookup_elem(&ignored, &key))
+	socket.address = key;
+	socket.local_port = ctx->args[6];
+	socket.remote_port = ctx->args[7];
+	if (given_up(&socket))
 		return 2;
-	c = bpf_map_lookup_elem(&connections, &key);
-	if (!c) {
-		map_v4(t.local_addr, ctx->args[6] >> 16);
-		map_v4(t.remote_addr, ctx->args[7] >> 16);
-		t.local_port = ctx->args[6];
-		t.remote_port = ctx->args[7];
-		c = connection_create(key, &t, now);
-		if (!c)
-			return 1;
-	}
 	if (ctx->args[4] & FEED_UNSEEN) {
 		at.left = ctx->args[3];
 	} else if (ctx->args[4] & FEED_VECTOR) {
@@ -49,6 +43,20 @@ int feed_test(struct bpf_raw_tracepoint_args *ctx)
 	} else {
 		at.address = ctx->args[2];
 		at.segment = ctx->args[3];
+	}
+	c = connection_known(&socket);
+	if (!c) {
+		if (!plausible(&at)) {
+			doubt(&socket);
+			return 0;
+		}
+		map_v4(t.local_addr, ctx->args[6] >> 16);
+		map_v4(t.remote_addr, ctx->args[7] >> 16);
+		t.local_port = ctx->args[6];
+		t.remote_port = ctx->args[7];
+		c = connection_create(key, &t, now);
+		if (!c)
+			return 1;
 	}
 	feed(c, key, direction, &at, now);
 	return 0;

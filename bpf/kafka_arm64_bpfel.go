@@ -167,10 +167,11 @@ const (
 )
 
 type KafkaIgnoredValue struct {
-	_     structs.HostLayout
-	Tuple KafkaTuple
-	Epoch uint32
-	Pad   uint32
+	_          structs.HostLayout
+	LocalPort  uint16
+	RemotePort uint16
+	Failures   uint32
+	Epoch      uint32
 }
 
 type KafkaLinkValue struct {

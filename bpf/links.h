@@ -4,19 +4,6 @@
 
 #include "stream.h"
 
-static __always_inline bool addr_equal(const __u8 *a, const __u8 *b)
-{
-	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
-
-	return x[0] == y[0] && x[1] == y[1];
-}
-
-static __always_inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
-{
-	return addr_equal(a->local_addr, b->local_addr) && addr_equal(a->remote_addr, b->remote_addr) &&
-	       a->local_port == b->local_port && a->remote_port == b->remote_port && a->netns == b->netns;
-}
-
 static __always_inline void copy_addr(__u8 *to, const __u8 *from)
 {
 	((__u64 *)to)[0] = ((const __u64 *)from)[0];
@@ -144,11 +131,14 @@ static __always_inline void peer_check(struct connection *c)
 
 static __always_inline void ignore_connection(__u64 key, struct connection *c)
 {
-	struct ignored_value v = {};
+	struct ignored_value v = {
+		.local_port = c->tuple.local_port,
+		.remote_port = c->tuple.remote_port,
+		.epoch = epoch,
+		.failures = FAILURES_TO_IGNORE + 1,
+	};
 	struct counters *n = counters();
 
-	v.tuple = c->tuple;
-	v.epoch = epoch;
 	bpf_map_update_elem(&ignored, &key, &v, BPF_ANY);
 	if (n)
 		n->ignored++;

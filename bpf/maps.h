@@ -14,7 +14,18 @@
 		__type(value, value_);                \
 	} name_ SEC(".maps")
 
-MAP(connections, BPF_MAP_TYPE_HASH, __u64, struct connection, 16384);
+/* Made when needed: by far the largest entries, and each is made in a call of its own. If there is no
+ * memory at that moment, the next call of the connection tries again.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct connection);
+} connections SEC(".maps");
+
+
 MAP(links, BPF_MAP_TYPE_HASH, __u64, struct link_value, 16384);
 MAP(names, BPF_MAP_TYPE_HASH, __u64, struct name, 32768);
 MAP(topic_ids, BPF_MAP_TYPE_HASH, __u64, struct topic_id_value, 16384);

@@ -136,6 +136,13 @@ static __always_inline const volatile struct api *api_of(__u32 key)
 	return &apis[masked(key, API_KEYS - 1)];
 }
 
+static __always_inline bool version_known(__u16 key, __u16 version)
+{
+	const volatile struct api *api = api_of(key);
+
+	return key < API_KEYS && version >= api->min && version <= api->max;
+}
+
 static __always_inline __u32 program_of(__u32 api, __u32 direction, __u32 version)
 {
 	__u32 i = ((api & (API_KEYS - 1)) * 2 + (direction & 1)) * API_VERSIONS + (version & (API_VERSIONS - 1));

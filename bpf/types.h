@@ -309,9 +309,10 @@ struct parked_value {
 };
 
 struct ignored_value {
-	struct tuple tuple;
+	__u16 local_port;
+	__u16 remote_port;
+	__u32 failures; /* calls that began like nothing of Kafka's, in this epoch */
 	__u32 epoch;
-	__u32 pad;
 };
 
 struct counters {

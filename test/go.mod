@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/ebpfkafka/ebpfkafka => ../
 
 require (
+	github.com/cilium/ebpf v0.22.0
 	github.com/ebpfkafka/ebpfkafka v0.0.0-00010101000000-000000000000
 	github.com/prometheus/client_model v0.6.3
 	github.com/prometheus/common v0.73.1
@@ -16,7 +17,6 @@ require (
 )
 
 require (
-	github.com/cilium/ebpf v0.22.0 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/pandatix/go-abnf v0.5.3 // indirect

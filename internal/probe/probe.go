@@ -35,6 +35,7 @@ type Probe struct {
 	linkSeen map[uint64]uint64
 	kinds    map[ConnectionKind]int
 	clients  map[state.NameID]bool
+	idle     []uint64 // keys of connections on which nothing has passed for idleConnection
 }
 
 // Open loads the programs and attaches a backend. On error nothing stays loaded. The error says what

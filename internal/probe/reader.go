@@ -53,6 +53,7 @@ func (t *table[K, V]) each(m *ebpf.Map, f func(*K, *V)) error {
 // reader holds the buffers of every map.
 type reader struct {
 	connections table[uint64, bpf.KafkaConnection]
+	peers       table[bpf.KafkaTuple, uint64]
 	links       table[uint64, bpf.KafkaLinkValue]
 	names       table[uint64, bpf.KafkaName]
 	topicIDs    table[uint64, bpf.KafkaTopicIdValue]

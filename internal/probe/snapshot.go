@@ -93,7 +93,7 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 			}
 			s.Batches[partitionKey(k)] = batches
 		}),
-		p.readConnections(),
+		p.readConnections(s.Now),
 		p.reader.links.each(m.Links, func(k *uint64, v *bpf.KafkaLinkValue) {
 			l := linkOf(v)
 			if seen, open := p.linkSeen[*k]; open {
@@ -124,13 +124,17 @@ func cleared[K comparable, V any](m map[K]V) map[K]V {
 }
 
 // readConnections notes which connections there are, and when each link was last used.
-func (p *Probe) readConnections() error {
+func (p *Probe) readConnections(now uint64) error {
 	p.alive = make(map[uint64]bool)
 	p.linkSeen = make(map[uint64]uint64)
 	p.kinds = make(map[ConnectionKind]int)
 	p.clients = make(map[state.NameID]bool)
-	return p.reader.connections.each(p.objects.Connections, func(_ *uint64, c *bpf.KafkaConnection) {
+	p.idle = p.idle[:0]
+	return p.reader.connections.each(p.objects.Connections, func(key *uint64, c *bpf.KafkaConnection) {
 		p.alive[c.Id] = true
+		if older(now, c.LastSeen, idleConnection) {
+			p.idle = append(p.idle, *key)
+		}
 		p.clients[state.NameID(c.Client)] = true
 		if c.Link != 0 {
 			p.linkSeen[c.Link] = max(p.linkSeen[c.Link], c.LastSeen)

@@ -80,6 +80,7 @@ func (p *Probe) Uses() []MapUse {
 	}
 	return []MapUse{
 		use(bpf.KafkaMapConnections, m.Connections, r.connections.entries),
+		use(bpf.KafkaMapPeers, m.Peers, r.peers.entries),
 		use(bpf.KafkaMapLinks, m.Links, r.links.entries),
 		use(bpf.KafkaMapNames, m.Names, r.names.entries),
 		use(bpf.KafkaMapTopicIds, m.TopicIds, r.topicIDs.entries),

@@ -23,6 +23,10 @@ const (
 	// default, but may be configured to wait longer; a JoinGroup takes as long as max.poll.interval.ms,
 	// 5 minutes by default.
 	answerAge = 15 * time.Minute
+	// idleConnection is when a connection is taken for one whose end was not seen. Brokers close those that
+	// are idle for connections.max.idle.ms, 10 minutes by default; one that speaks again is known again
+	// with its next request.
+	idleConnection = time.Hour
 )
 
 // Losses counts what the sweep threw away.
@@ -76,7 +80,15 @@ func (p *Probe) Sweep(idle time.Duration) error {
 		errs = append(errs, p.forgetLinks(gone))
 	}
 	errs = append(errs, p.forgetIdle(now, idle), p.sweepNames())
+	var peers []bpf.KafkaTuple
+	errs = append(errs, p.reader.peers.each(m.Peers, func(k *bpf.KafkaTuple, id *uint64) {
+		// A connection's id begins with the time at which it was made.
+		if !p.alive[*id] && older(now, *id>>10, deadAge) {
+			peers = append(peers, *k)
+		}
+	}))
 	errs = append(errs,
+		remove(m.Connections, p.idle), remove(m.Peers, peers),
 		remove(m.Requests, requests), remove(m.Pending, pending), remove(m.Parked, parked), remove(m.Links, links),
 		p.nextEpoch())
 	return errors.Join(errs...)

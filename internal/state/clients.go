@@ -4,9 +4,9 @@ package state
 
 // clientPartition is a partition as one client uses it, at any of its brokers.
 type clientPartition struct {
-	partitionID
-	process ProcessKey
-	client  NameID
+	partition int32
+	process   ProcessKey
+	client    NameID
 }
 
 // position is the offset that a client asked for last.
@@ -19,10 +19,9 @@ type position struct {
 // reads.
 func (u *update) publishClients() {
 	positions := u.findPositions()
-	u.view.Clients = make([]ClientPartition, 0, len(u.groups)+len(positions))
-	for i := range u.groups {
-		c := &u.groups[i]
-		id := &c.id
+	u.view.Clients = make([]ClientPartition, 0, len(u.places)+len(positions))
+	for i := range u.places {
+		c := &u.places[i]
 		if c.commit == nil || c.twice || !c.owned() {
 			continue
 		}
@@ -30,49 +29,50 @@ func (u *update) publishClients() {
 		if !link.Open || !link.wanted {
 			continue
 		}
-		row := u.clientRow(link, id.partitionID)
-		row.Group = u.Names[id.group]
+		p := &u.partitions[c.partition]
+		row := u.clientRow(p, link.Process, link.Client)
+		row.Group = u.groups[c.group]
 		row.Committed, row.HasCommitted = c.commit.Offset, true
-		row.Lag, row.HasLag = u.lag(c.ends, row.Committed)
+		row.Lag, row.HasLag = u.lag(p, row.Committed)
 		u.view.Clients = append(u.view.Clients, row)
 		if len(positions) == 0 {
 			continue
 		}
 		// A fetch does not tell its group: of several, the first by name.
-		at := clientPartition{id.partitionID, link.Process, link.Client}
-		if p := positions[at]; p != nil && (p.row < 0 || row.Group < u.view.Clients[p.row].Group) {
-			p.row = len(u.view.Clients) - 1
+		at := clientPartition{c.partition, link.Process, link.Client}
+		if asked := positions[at]; asked != nil && (asked.row < 0 || row.Group < u.view.Clients[asked.row].Group) {
+			asked.row = len(u.view.Clients) - 1
 		}
 	}
 	severalUnnamed := u.clusters.unnamed() > 1
-	for at, p := range positions {
-		if p.row < 0 {
-			if severalUnnamed && u.clusters.names[at.cluster] == NameNone {
+	for at, asked := range positions {
+		if asked.row < 0 {
+			p := &u.partitions[at.partition]
+			if severalUnnamed && u.clusters.names[u.topics[p.topic].cluster] == NameNone {
 				continue // might be told apart from another by the cluster only
 			}
-			p.row = len(u.view.Clients)
-			u.view.Clients = append(u.view.Clients, u.clientRow(&linkState{
-				Link: Link{Process: at.process, Client: at.client},
-			}, at.partitionID))
+			asked.row = len(u.view.Clients)
+			u.view.Clients = append(u.view.Clients, u.clientRow(p, at.process, at.client))
 		}
-		row := &u.view.Clients[p.row]
-		row.Position, row.HasPosition = p.offset, true
+		row := &u.view.Clients[asked.row]
+		row.Position, row.HasPosition = asked.offset, true
 	}
 }
 
 // owned tells whether the newest commit still is what the group has: nobody has committed since.
 // Somebody who only looked (OffsetFetch) and saw the same has not taken over.
-func (c *committed) owned() bool {
-	return c.Offset == c.commit || (c.Source == OffsetFetched && c.Offset.Offset == c.commit.Offset)
+func (c *place) owned() bool {
+	return c.newest == c.commit || (c.newest.Source == OffsetFetched && c.newest.Offset == c.commit.Offset)
 }
 
-func (u *update) clientRow(link *linkState, id partitionID) ClientPartition {
+func (u *update) clientRow(p *partition, process ProcessKey, client NameID) ClientPartition {
+	topic := &u.topics[p.topic]
 	return ClientPartition{
-		Cluster:   u.clusterName(id.cluster),
-		Process:   link.Process,
-		ClientID:  u.Names[link.Client],
-		Topic:     u.Names[id.topic],
-		Partition: id.partition,
+		Cluster:   u.clusterName(topic.cluster),
+		Process:   process,
+		ClientID:  u.Names[client],
+		Topic:     topic.text,
+		Partition: p.number,
 	}
 }
 
@@ -89,11 +89,11 @@ func (u *update) findPositions() map[clientPartition]*position {
 		if link == nil || !link.Open || !link.wanted || !u.fresh(refreshed(w.PositionTime, u.sessionTime(w))) {
 			continue
 		}
-		topic, ok := u.topicIn(link.cluster, w.Topic)
-		if !ok {
+		topic := u.topic(link.cluster, w.Topic)
+		if !topic.wanted || !topic.current {
 			continue
 		}
-		at := clientPartition{partitionID{topic, link.cluster, w.Partition}, link.Process, link.Client}
+		at := clientPartition{u.partition(topic.index, w.Partition), link.Process, link.Client}
 		known := positions[at]
 		if known == nil {
 			known = &position{row: -1}

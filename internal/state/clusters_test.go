@@ -76,7 +76,14 @@ func TestClusterNames(t *testing.T) {
 			w.client("a", brokerTwo, "")
 			w.client("b", brokerTwo, "")
 			w.client("b", brokerThree, "B")
-		}, []string{"A", "", "", "B"}},
+			w.client("c", brokerOne, "")
+		}, []string{"A", "", "", "B", "A"}},
+		{"one client at two clusters, another at brokers of one", func(w *world) {
+			w.client("a", brokerOne, "A")
+			w.client("a", brokerTwo, "B")
+			w.client("b", brokerOne, "")
+			w.client("b", brokerThree, "")
+		}, []string{"A", "B", "A", "A"}},
 		{"one address, two clusters: a port forwarded here and there", func(w *world) {
 			w.client("a", brokerOne, "A")
 			w.client("b", brokerOne, "B")
@@ -169,6 +176,15 @@ func TestTwoClustersAreNeverMerged(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestHeldClustersAreCountedByValue(t *testing.T) {
+	w := newWorld()
+	w.commit(w.client("a", brokerOne, ""), 7, second)
+	w.commit(w.client("b", brokerTwo, ""), 8, second)
+	m := newModel()
+	assert.Empty(t, m.Update(w.Snapshot).Groups)
+	assert.Equal(t, Held{Clusters: 1}, m.Held(), "nothing is known of the partitions themselves")
 }
 
 // What only one of the unnamed clusters has is not in doubt.

@@ -59,15 +59,15 @@ func (u *update) countCommits() {
 		if link == nil {
 			continue
 		}
-		topic, ok := u.topic(c.Topic)
-		if !ok {
-			u.hold(c.Topic)
+		topic := u.topic(link.cluster, c.Topic)
+		if !topic.known {
+			u.model.held.Topics++
+		}
+		group := u.group(c.Group)
+		if !topic.wanted || !group.wanted || !link.wanted {
 			continue
 		}
-		if !u.wantGroup(c.Group) || !link.wanted {
-			continue
-		}
-		labels := commitLabels{u.clusterName(link.cluster), u.Names[c.Group], u.Names[topic], c.Error}
+		labels := commitLabels{u.clusterName(link.cluster), u.groups[group.index], u.topics[topic.index].text, c.Error}
 		entry := commitSeen{labels: labels, count: c.Count, first: c.First, seen: u.Now}
 		now[commitKey{c.Link, c.Group, c.Topic, c.Error}] = entry
 		sums[labels] = sums[labels].plus(entry)
@@ -170,7 +170,7 @@ func (u *update) countMembers() {
 	for i := range u.Members {
 		x := &u.Members[i]
 		link := u.links[x.Link]
-		if link == nil || !u.wantGroup(x.Group) {
+		if link == nil || !u.group(x.Group).wanted {
 			continue
 		}
 		key := member{link.cluster, x.Group, x.Member}

@@ -45,13 +45,14 @@ func (m *Model) Held() Held { return m.held }
 // Update makes the View of a snapshot. Snapshots must come in order.
 func (m *Model) Update(s *Snapshot) *View {
 	u := &update{
-		Snapshot:   s,
-		model:      m,
-		view:       &View{Time: s.Time},
-		clusters:   joinClusters(s),
-		links:      make(map[LinkID]*linkState, len(s.Links)),
-		topics:     make(map[NameID]topicState),
-		keepGroups: make(map[NameID]bool),
+		Snapshot:    s,
+		model:       m,
+		view:        &View{Time: s.Time},
+		clusters:    joinClusters(s),
+		links:       make(map[LinkID]*linkState, len(s.Links)),
+		topicStates: make(map[clusterTopic]topicState),
+		groupStates: make(map[NameID]groupState),
+		topicIndex:  make(map[clusterTopic]int32),
 	}
 	m.held = Held{}
 	u.joinLinks()
@@ -72,36 +73,30 @@ type update struct {
 	clusters *clusters
 
 	// Asked many times, worked out once.
-	links      map[LinkID]*linkState
-	topics     map[NameID]topicState
-	keepGroups map[NameID]bool
+	links       map[LinkID]*linkState
+	topicStates map[clusterTopic]topicState // by name or topic id
+	groupStates map[NameID]groupState
+	recreated   map[clusterTopic]topicAge
 
-	recreated map[clusterTopic]topicAge
-	// In the order of the snapshot's entries, and where to find them.
+	// What the indices stand for, and where to find them: topics by cluster and name, partitions by topic
+	// and number, groups' places by partition and group.
+	topics         []topic
+	groups         []string
 	partitions     []partition
-	groups         []committed
-	partitionIndex map[partitionID]int32
-	groupIndex     map[groupID]int32
+	places         []place
+	topicIndex     map[clusterTopic]int32
+	partitionIndex map[uint64]int32
+	placeIndex     map[uint64]int32
 }
+
+// pair is a key of two indices: the maps with many entries are small and fast by it.
+func pair(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
 
 // linkState is a link, its cluster, and whether the configuration wants it.
 type linkState struct {
 	Link
 	cluster clusterID
 	wanted  bool
-}
-
-// partitionID is a partition of a cluster; the cluster may not have a name yet.
-type partitionID struct {
-	topic     NameID // of the name, never of a topic id
-	cluster   clusterID
-	partition int32
-}
-
-// groupID is a group's place in a partition.
-type groupID struct {
-	partitionID
-	group NameID
 }
 
 func (u *update) joinLinks() {
@@ -115,15 +110,23 @@ func (u *update) joinLinks() {
 	}
 }
 
-// wantGroup asks the filter once for each name. A group without a name is not wanted.
-func (u *update) wantGroup(id NameID) bool {
-	want, asked := u.keepGroups[id]
+// groupState is what a group's id means.
+type groupState struct {
+	index  int32 // of groups
+	wanted bool
+}
+
+// group asks the filter once for each name. A group without a name is not wanted.
+func (u *update) group(id NameID) groupState {
+	g, asked := u.groupStates[id]
 	if !asked {
 		name, ok := u.Names[id]
-		want = ok && (u.model.options.KeepGroup == nil || u.model.options.KeepGroup(name))
-		u.keepGroups[id] = want
+		g.wanted = ok && (u.model.options.KeepGroup == nil || u.model.options.KeepGroup(name))
+		g.index = int32(len(u.groups))
+		u.groups = append(u.groups, name)
+		u.groupStates[id] = g
 	}
-	return want
+	return g
 }
 
 // age of a moment of CLOCK_MONOTONIC, never negative.

@@ -4,14 +4,13 @@ package state
 
 import "time"
 
-// committed is what is known of a group's offset in a partition.
-type committed struct {
-	id      groupID
-	ends    *partition // nil if not known
-	*Offset            // the newest
-	commit  *Offset    // the newest that a client committed, nil if none did
-	wanted  bool
-	twice   bool // a second, unnamed cluster has an offset of the same names
+// place is what is known of a group's offset in a partition.
+type place struct {
+	partition, group int32
+	newest           *Offset
+	commit           *Offset // the newest that a client committed, nil if none did
+	wanted           bool
+	twice            bool // a second, unnamed cluster has an offset of the same names
 }
 
 func (o *Offset) newerThan(other *Offset) bool {
@@ -25,32 +24,33 @@ func (o *Offset) newerThan(other *Offset) bool {
 // known from several links: from both ends of a connection, or from the members before and after a
 // rebalance.
 func (u *update) joinOffsets() {
-	u.groupIndex = make(map[groupID]int32, len(u.Offsets))
-	u.groups = make([]committed, 0, len(u.Offsets))
+	u.placeIndex = make(map[uint64]int32, len(u.Offsets))
+	u.places = make([]place, 0, len(u.Offsets))
 	for i := range u.Offsets {
 		o := &u.Offsets[i]
 		link := u.links[o.Link]
 		if link == nil {
 			continue
 		}
-		topic, ok := u.topicIn(link.cluster, o.Topic)
+		topic, ok := u.topicOrHold(link.cluster, o.Topic)
 		if !ok {
-			u.hold(o.Topic)
 			continue
 		}
-		if !u.wantGroup(o.Group) {
+		group := u.group(o.Group)
+		if !group.wanted {
 			continue
 		}
-		id := groupID{partitionID{topic, link.cluster, o.Partition}, o.Group}
-		at, known := u.groupIndex[id]
+		partition := u.partition(topic, o.Partition)
+		key := pair(partition, group.index)
+		at, known := u.placeIndex[key]
 		if !known {
-			at = int32(len(u.groups))
-			u.groupIndex[id] = at
-			u.groups = append(u.groups, committed{id: id, ends: u.partition(id.partitionID), Offset: o})
+			at = int32(len(u.places))
+			u.placeIndex[key] = at
+			u.places = append(u.places, place{partition: partition, group: group.index, newest: o})
 		}
-		c := &u.groups[at]
-		if o.newerThan(c.Offset) {
-			c.Offset = o
+		c := &u.places[at]
+		if o.newerThan(c.newest) {
+			c.newest = o
 		}
 		c.wanted = c.wanted || link.wanted
 		if o.Source == OffsetCommitted && (c.commit == nil || o.newerThan(c.commit)) {
@@ -68,8 +68,8 @@ func (u *update) publish() {
 		if !p.wanted || p.twice {
 			continue
 		}
-		id := &p.id
-		row := Partition{Cluster: u.clusterName(id.cluster), Topic: u.Names[id.topic], Partition: id.partition}
+		topic := &u.topics[p.topic]
+		row := Partition{Cluster: u.clusterName(topic.cluster), Topic: topic.text, Partition: p.number}
 		if c := p.current(); c.offset >= 0 {
 			row.Current, row.HasCurrent = c.offset, u.fresh(c.time)
 			row.WatermarkTime = u.wall(c.time)
@@ -80,26 +80,27 @@ func (u *update) publish() {
 			u.view.Partitions = append(u.view.Partitions, row)
 		}
 	}
-	u.view.Groups = make([]GroupPartition, 0, len(u.groups))
-	for i := range u.groups {
-		c := &u.groups[i]
-		id := &c.id
-		if c.Source == OffsetUnknown || c.Source == OffsetDeleted || c.twice || !c.wanted {
+	u.view.Groups = make([]GroupPartition, 0, len(u.places))
+	for i := range u.places {
+		c := &u.places[i]
+		if c.newest.Source == OffsetUnknown || c.newest.Source == OffsetDeleted || c.twice || !c.wanted {
 			continue
 		}
+		p := &u.partitions[c.partition]
+		topic := &u.topics[p.topic]
 		row := GroupPartition{
-			Cluster:   u.clusterName(id.cluster),
-			Group:     u.Names[id.group],
-			Topic:     u.Names[id.topic],
-			Partition: id.partition,
-			Committed: c.Offset.Offset,
+			Cluster:   u.clusterName(topic.cluster),
+			Group:     u.groups[c.group],
+			Topic:     topic.text,
+			Partition: p.number,
+			Committed: c.newest.Offset,
 		}
-		if c.Source != OffsetFetched {
-			row.CommitTime = u.wall(c.Acked)
+		if c.newest.Source != OffsetFetched {
+			row.CommitTime = u.wall(c.newest.Acked)
 		}
-		row.Lag, row.HasLag = u.lag(c.ends, row.Committed)
+		row.Lag, row.HasLag = u.lag(p, row.Committed)
 		if row.HasLag {
-			row.LagTime, row.HasLagTime = u.lagTime(c.ends, &row)
+			row.LagTime, row.HasLagTime = u.lagTime(p, &row)
 		}
 		u.view.Groups = append(u.view.Groups, row)
 	}
@@ -112,9 +113,6 @@ func (u *update) fresh(then uint64) bool {
 
 // lag is what a group has not read yet; false while no fresh high watermark is known.
 func (u *update) lag(p *partition, offset int64) (int64, bool) {
-	if p == nil {
-		return 0, false
-	}
 	c := p.current()
 	if c.offset < 0 || !u.fresh(c.time) {
 		return 0, false
@@ -141,21 +139,25 @@ func (u *update) clusterName(id clusterID) string {
 // holdBackUnnamed keeps clusters apart whose id is not known yet: without it their series would have
 // the same labels wherever group, topic and partition have the same names.
 func (u *update) holdBackUnnamed() {
-	type place struct {
-		group, topic NameID
-		partition    int32
-	}
 	if u.clusters.unnamed() < 2 {
 		return
 	}
-	first := make(map[place]*committed)
-	for i := range u.groups {
-		c := &u.groups[i]
-		id := &c.id
-		if u.clusters.names[id.cluster] != NameNone {
+	type names struct {
+		topic         NameID
+		number, group int32
+	}
+	unnamed := func(p *partition) (names, bool) {
+		topic := &u.topics[p.topic]
+		return names{topic.id, p.number, -1}, u.clusters.names[topic.cluster] == NameNone
+	}
+	first := make(map[names]*place)
+	for i := range u.places {
+		c := &u.places[i]
+		at, ok := unnamed(&u.partitions[c.partition])
+		if !ok {
 			continue
 		}
-		at := place{id.group, id.topic, id.partition}
+		at.group = c.group
 		if other := first[at]; other != nil {
 			other.twice, c.twice = true, true
 			u.model.held.Clusters++
@@ -163,14 +165,13 @@ func (u *update) holdBackUnnamed() {
 			first[at] = c
 		}
 	}
-	ends := make(map[place]*partition)
+	ends := make(map[names]*partition)
 	for i := range u.partitions {
 		p := &u.partitions[i]
-		id := &p.id
-		if u.clusters.names[id.cluster] != NameNone {
+		at, ok := unnamed(p)
+		if !ok || !p.sighted {
 			continue
 		}
-		at := place{0, id.topic, id.partition}
 		if other := ends[at]; other != nil {
 			other.twice, p.twice = true, true
 			u.model.held.Clusters++

@@ -240,6 +240,9 @@ func TestLagTime(t *testing.T) {
 		{"no timestamps", 100, func(w *world, a LinkID) {
 			w.Batches[PartitionKey{Link: a, Topic: w.name("t")}] = []Batch{{First: 100, Last: 110, FirstTime: -1, MaxTime: -1}}
 		}, none},
+		{"no timestamp at the end", 105, func(w *world, a LinkID) {
+			w.Batches[PartitionKey{Link: a, Topic: w.name("t")}] = []Batch{{First: 100, Last: 110, FirstTime: 1000, MaxTime: -1}}
+		}, none},
 		// Nothing stops a producer from writing nanoseconds.
 		{"timestamps in nanoseconds", 105, func(w *world, a LinkID) {
 			ns := w.Time.UnixNano()

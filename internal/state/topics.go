@@ -2,16 +2,25 @@
 
 package state
 
-// topicState is what a topic's name or id means.
-type topicState struct {
-	name          NameID
-	known, wanted bool
+// topic is a topic of a cluster; id is that of its name, never a topic id.
+type topic struct {
+	cluster clusterID
+	id      NameID
+	text    string
 }
 
-// clusterTopic is a topic by its name.
+// topicState is what a topic's name or id means in a cluster.
+type topicState struct {
+	index   int32 // of update.topics
+	known   bool
+	wanted  bool
+	current bool // not the id of a topic that was deleted and made anew under the same name
+}
+
+// clusterTopic is a topic by its name, or by its id.
 type clusterTopic struct {
 	cluster clusterID
-	name    NameID
+	id      NameID
 }
 
 // topicAge is when a topic id was last seen in use.
@@ -20,47 +29,50 @@ type topicAge struct {
 	time uint64
 }
 
-// topic resolves a topic or topic id to the id of its name; false while that is not known, or if the
-// configuration does not want it.
-func (u *update) topic(id NameID) (NameID, bool) {
-	t, asked := u.topics[id]
+// topic resolves a topic or topic id.
+func (u *update) topic(cluster clusterID, id NameID) topicState {
+	key := clusterTopic{cluster, id}
+	t, asked := u.topicStates[key]
 	if !asked {
-		t = u.resolve(id)
-		u.topics[id] = t
+		t = u.resolve(cluster, id)
+		u.topicStates[key] = t
 	}
-	return t.name, t.wanted
-}
-
-// hold counts an entry whose topic does not have a name yet.
-func (u *update) hold(topic NameID) {
-	if !u.topics[topic].known {
-		u.model.held.Topics++
-	}
-}
-
-func (u *update) resolve(id NameID) topicState {
-	t := topicState{name: id}
-	text, ok := u.Names[id]
-	if !ok {
-		t.name = u.TopicIDs[id]
-		text, ok = u.Names[t.name]
-	}
-	t.known = ok
-	t.wanted = ok && (u.model.options.KeepTopic == nil || u.model.options.KeepTopic(text))
 	return t
 }
 
-// topicIn is topic for what is true of one incarnation of a topic only: false for the id of one that was
-// deleted and made anew under the same name.
-func (u *update) topicIn(cluster clusterID, id NameID) (NameID, bool) {
-	name, ok := u.topic(id)
-	if ok && name != id && u.recreated != nil {
-		newest, several := u.recreated[clusterTopic{cluster, name}]
-		if several && newest.id != id {
-			return 0, false
-		}
+// topicOrHold is topic for what is true of one incarnation of a topic only, and counts what is held back.
+func (u *update) topicOrHold(cluster clusterID, id NameID) (int32, bool) {
+	t := u.topic(cluster, id)
+	if !t.known {
+		u.model.held.Topics++
 	}
-	return name, ok
+	return t.index, t.wanted && t.current
+}
+
+func (u *update) resolve(cluster clusterID, id NameID) topicState {
+	name := id
+	text, known := u.Names[id]
+	if !known {
+		name = u.TopicIDs[id]
+		text, known = u.Names[name]
+	}
+	if !known {
+		return topicState{}
+	}
+	key := clusterTopic{cluster, name}
+	index, ok := u.topicIndex[key]
+	if !ok {
+		index = int32(len(u.topics))
+		u.topics = append(u.topics, topic{cluster, name, text})
+		u.topicIndex[key] = index
+	}
+	newest, several := u.recreated[key]
+	return topicState{
+		index:   index,
+		known:   true,
+		wanted:  u.model.options.KeepTopic == nil || u.model.options.KeepTopic(text),
+		current: !several || name == id || newest.id == id,
+	}
 }
 
 // findRecreated finds, for names with several topic ids, the id that each cluster used last: brokers

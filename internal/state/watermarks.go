@@ -33,11 +33,12 @@ func (s *seen) settle(offset int64, time uint64) {
 
 // partition is what all links together know of a partition.
 type partition struct {
-	id                            partitionID
+	topic, number                 int32
 	high, start, stable, produced seen
 	batches                       [][]Batch
+	sighted                       bool // there is a Watermark
 	wanted                        bool
-	twice                         bool // as committed.twice
+	twice                         bool // as place.twice
 }
 
 // current is the high watermark: as last fetched, or where an acknowledged record (acks=all) has
@@ -52,30 +53,24 @@ func (p *partition) current() seen {
 }
 
 func (u *update) joinWatermarks() {
-	u.partitionIndex = make(map[partitionID]int32, len(u.Watermarks))
-	u.partitions = make([]partition, 0, len(u.Watermarks)) // never grows: pointers to its elements last
-	places := make([]*partition, len(u.Watermarks))
+	expected := max(len(u.Watermarks), len(u.Offsets))
+	u.partitionIndex = make(map[uint64]int32, expected)
+	u.partitions = make([]partition, 0, expected)
+	indices := make([]int32, len(u.Watermarks)) // -1: left out
 	for i := range u.Watermarks {
 		w := &u.Watermarks[i]
+		indices[i] = -1
 		link := u.links[w.Link]
 		if link == nil {
 			continue
 		}
-		topic, ok := u.topicIn(link.cluster, w.Topic)
+		topic, ok := u.topicOrHold(link.cluster, w.Topic)
 		if !ok {
-			u.hold(w.Topic)
 			continue
 		}
-		id := partitionID{cluster: link.cluster, topic: topic, partition: w.Partition}
-		at, known := u.partitionIndex[id]
-		if !known {
-			at = int32(len(u.partitions))
-			u.partitionIndex[id] = at
-			none := seen{offset: -1}
-			u.partitions = append(u.partitions, partition{id: id, high: none, start: none, stable: none, produced: none})
-		}
-		p := &u.partitions[at]
-		places[i] = p
+		indices[i] = u.partition(topic, w.Partition)
+		p := &u.partitions[indices[i]]
+		p.sighted = true
 		p.wanted = p.wanted || link.wanted
 		fresh := u.sessionTime(w)
 		p.high.notice(w.HighWatermark, refreshed(w.Time, fresh))
@@ -88,11 +83,11 @@ func (u *update) joinWatermarks() {
 			}
 		}
 	}
-	for i, p := range places {
-		if p == nil {
+	for i, at := range indices {
+		if at < 0 {
 			continue
 		}
-		w := &u.Watermarks[i]
+		w, p := &u.Watermarks[i], &u.partitions[at]
 		fresh := u.sessionTime(w)
 		p.high.settle(w.HighWatermark, refreshed(w.Time, fresh))
 		p.start.settle(w.LogStart, refreshed(w.LogStartTime, fresh))
@@ -102,12 +97,19 @@ func (u *update) joinWatermarks() {
 	}
 }
 
-// partition finds what is known of a partition, nil if nothing.
-func (u *update) partition(id partitionID) *partition {
-	if at, ok := u.partitionIndex[id]; ok {
-		return &u.partitions[at]
+// partition gives the index of a partition, which it makes if need be.
+func (u *update) partition(topic, number int32) int32 {
+	key := pair(topic, number)
+	at, ok := u.partitionIndex[key]
+	if !ok {
+		at = int32(len(u.partitions))
+		u.partitionIndex[key] = at
+		none := seen{offset: -1}
+		u.partitions = append(u.partitions, partition{
+			topic: topic, number: number, high: none, start: none, stable: none, produced: none,
+		})
 	}
-	return nil
+	return at
 }
 
 // sessionTime is when a partition's fetch session was last answered: what an incremental fetch response

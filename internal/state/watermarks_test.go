@@ -164,6 +164,18 @@ func TestFetchSession(t *testing.T) {
 	}
 }
 
+func TestFetchSessionSaysNothingOfTheLastStableOffset(t *testing.T) {
+	w := newWorld()
+	a, b := w.client("a", brokerOne, "C"), w.client("b", brokerTwo, "C")
+	w.high(a, 60, 30*second).LastStable = 9
+	x := w.high(b, 60, 10*time.Minute)
+	x.LastStable, x.Session = 50, 7
+	w.Sessions[SessionKey{Link: b, Session: 7}] = w.ago(second)
+	got := w.partition(t)
+	assert.True(t, got.HasLastStable)
+	assert.Equal(t, int64(9), got.LastStable)
+}
+
 // A session refreshes what was known, it does not make an offset out of nothing.
 func TestFetchSessionWithoutWatermark(t *testing.T) {
 	w := newWorld()

@@ -212,7 +212,8 @@ func readResponse(b []byte, c candidate, version int16, all map[claim]bool) {
 	var group name
 	w.visit = func(path string, end bool) {
 		switch {
-		case c.message.Name == "OffsetCommitResponse" && end && path == "Topics.Partitions":
+		case (c.message.Name == "OffsetCommitResponse" || c.message.Name == "TxnOffsetCommitResponse") && end && path == "Topics.Partitions":
+			// (What a transaction's request asked is in no claim: it only makes the offset unknown.)
 			topic, partition, code := w.topic("Topics."), int32(w.number(path+".PartitionIndex")), w.number(path+".ErrorCode")
 			all[claim{what: "commit count", group: c.group, topic: topic, value: code}] = true
 			for a := range c.asked {
@@ -248,7 +249,7 @@ func readResponse(b []byte, c candidate, version int16, all map[claim]bool) {
 			}
 		case c.message.Name == "MetadataResponse" && path == "Topics.IsInternal":
 			all[claim{what: "topic id", topic: w.name("Topics.TopicId"), other: w.name("Topics.Name")}] = true
-		case c.message.Name == "MetadataResponse" && path == "ControllerId":
+		case (c.message.Name == "MetadataResponse" || c.message.Name == "DescribeClusterResponse") && path == "ControllerId":
 			all[claim{what: "cluster", other: w.name("ClusterId")}] = true
 		}
 	}
