@@ -24,6 +24,10 @@ __u32 epoch;
  * the middle of a 1 MiB batch writes 16 and more times before its next header.
  */
 #define FAILURES_TO_IGNORE 32
+/* ... and before it is asked anew which end sends requests. */
+#define FAILURES_TO_DOUBT_ROLE 8
+/* ... the same of a recognised connection, of which not one frame has fitted since. */
+#define FAILURES_TO_START_ANEW 64
 
 /* Frames of requests are at most socket.request.max.bytes, 100 MiB by default. */
 #define REQUEST_MAX_BYTES (100 * 1024 * 1024)
@@ -32,3 +36,6 @@ __u32 epoch;
 
 /* Steps that one call may take: about 8 ms at 30 ns. A 5,000-partition commit takes 40,000. */
 #define STEPS_MAX (1 << 18)
+
+/* Responses that may overtake one write: so many requests are pipelined in one call at most. */
+#define REPLAYS_MAX 64

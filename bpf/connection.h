@@ -73,13 +73,11 @@ static __always_inline struct connection *connection_create(__u64 key, const str
 	return c;
 }
 
-#define REPLAYS_MAX 64 /* responses that overtook one write: a pipeline of so many requests in one call */
-
 /* One call's bytes. `at` says where they are; result > 0. */
 static __noinline long feed(struct connection *c, __u64 key, __u32 direction, struct cursor *at, __u64 now)
 {
 	struct stream *s = &c->streams[masked(direction, 1)];
-	struct run r = { .connection = c, .stream = s };
+	struct run r = {.connection = c, .stream = s};
 	struct counters *n;
 	__u32 kind;
 
@@ -136,7 +134,7 @@ static __always_inline bool given_up(const struct socket_key *k)
 /* A new socket's bytes do not begin like a request. */
 static __always_inline void doubt(const struct socket_key *k)
 {
-	struct ignored_value first = { .local_port = k->local_port, .remote_port = k->remote_port, .epoch = epoch };
+	struct ignored_value first = {.local_port = k->local_port, .remote_port = k->remote_port, .epoch = epoch};
 	__u64 key = k->address;
 	struct ignored_value *v = bpf_map_lookup_elem(&ignored, &key);
 	struct counters *n;
@@ -189,7 +187,7 @@ static __always_inline struct connection *connection_known(const struct socket_k
 
 /* The connection of a socket of which nothing is known yet; NULL when it is not to be looked at. */
 static __always_inline struct connection *connection_new(struct sock *sk, const struct socket_key *k,
-							  const struct cursor *at, __u64 now)
+							 const struct cursor *at, __u64 now)
 {
 	struct tuple t = {};
 

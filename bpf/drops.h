@@ -6,22 +6,22 @@
 
 enum drop_reason {
 	/* recognition and synchronisation */
-	DROP_BAD_HEADER = 0,		/* in sync, but what followed a frame was not a header */
-	DROP_MALFORMED = 1,		/* a length or count that cannot fit its frame */
-	DROP_FRAME_TAIL = 2,		/* a frame longer than its message */
-	DROP_UNSEEN_BYTES = 3,		/* sendfile, splice, io_uring, MSG_ZEROCOPY inside a field */
-	DROP_USER_COPY = 4,		/* the application's buffer could not be read */
-	DROP_ORPHAN_RESPONSE = 5,	/* a response whose request was not seen */
-	DROP_AMBIGUOUS_REQUEST = 6,	/* two requests in flight with one correlation id */
-	DROP_UNKNOWN_VERSION = 7,	/* an API version newer than the tables */
-	DROP_STEP_LIMIT = 8,		/* one call held more work than one run may do */
-	DROP_STREAM_BUSY = 9,		/* two threads in one direction of one connection */
-	DROP_NESTING = 10,		/* arrays nested deeper than the loop stack */
+	DROP_BAD_HEADER = 0,	    /* in sync, but what followed a frame was not a header */
+	DROP_MALFORMED = 1,	    /* a length or count that cannot fit its frame */
+	DROP_FRAME_TAIL = 2,	    /* a frame longer than its message */
+	DROP_UNSEEN_BYTES = 3,	    /* sendfile, splice, io_uring, MSG_ZEROCOPY inside a field */
+	DROP_USER_COPY = 4,	    /* the application's buffer could not be read */
+	DROP_ORPHAN_RESPONSE = 5,   /* a response whose request was not seen */
+	DROP_AMBIGUOUS_REQUEST = 6, /* two requests in flight with one correlation id */
+	DROP_UNKNOWN_VERSION = 7,   /* an API version newer than the tables */
+	DROP_STEP_LIMIT = 8,	    /* one call held more work than one run may do */
+	DROP_STREAM_BUSY = 9,	    /* two threads in one direction of one connection */
+	DROP_NESTING = 10,	    /* arrays nested deeper than the loop stack */
 	/* values left out */
-	DROP_NAME_TOO_LONG = 11,	/* topic, group or client id beyond its cap */
-	DROP_NAME_COLLISION = 12,	/* two names with one 64-bit id */
-	DROP_LINK_COLLISION = 13,	/* two links with one 64-bit id */
-	DROP_PENDING_MISSING = 14,	/* acknowledged, but the value asked for is not known */
+	DROP_NAME_TOO_LONG = 11,   /* topic, group or client id beyond its cap */
+	DROP_NAME_COLLISION = 12,  /* two names with one 64-bit id */
+	DROP_LINK_COLLISION = 13,  /* two links with one 64-bit id */
+	DROP_PENDING_MISSING = 14, /* acknowledged, but the value asked for is not known */
 	/* maps full */
 	DROP_CONNECTIONS_FULL = 15,
 	DROP_LINKS_FULL = 16,
@@ -35,11 +35,11 @@ enum drop_reason {
 	DROP_TOPIC_IDS_FULL = 24,
 	DROP_SESSIONS_FULL = 25,
 	DROP_MEMBERS_FULL = 26,
-	DROP_PARKED_FULL = 27,		/* no room to keep a response that overtook its request */
-	DROP_PARKED_TOO_LONG = 28,	/* such a response was longer than a parking place */
+	DROP_PARKED_FULL = 27,	   /* no room to keep a response that overtook its request */
+	DROP_PARKED_TOO_LONG = 28, /* such a response was longer than a parking place */
 	DROP_PEERS_FULL = 29,
-	DROP_COMPAT_SYSCALL = 30,	/* a 32-bit system call: its buffers are not looked up */
+	DROP_COMPAT_SYSCALL = 30, /* a 32-bit system call: its buffers are not looked up */
 	DROP_TXN_FULL = 31,
-	DROP_TXN_LOST = 32,		/* offsets of a transaction whose end is not known */
+	DROP_TXN_LOST = 32, /* offsets of a transaction whose end is not known */
 	DROP_REASONS = 33,
 };

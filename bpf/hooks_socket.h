@@ -9,7 +9,7 @@
 static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, __u32 direction)
 {
 	__u16 family = sk->__sk_common.skc_family;
-	struct socket_key key = { .address = (__u64)(unsigned long)sk };
+	struct socket_key key = {.address = (__u64)(unsigned long)sk};
 	struct cursor at = {};
 	struct call call = {};
 	struct task_struct *task;

@@ -11,7 +11,9 @@
 #define BATCH_REST_BYTES 26 /* crc .. max timestamp */
 #define BATCH_LENGTH_FROM 12
 #define BATCH_MAGIC 2
-#define ORPHANS_MAX 4 /* unknown responses in a row: then the place is doubted */
+#define BATCH_LOG_APPEND_TIME 8 /* of the attributes */
+/* Unknown responses in a row before the place is doubted: as many as one write can be overtaken by. */
+#define ORPHANS_MAX REPLAYS_MAX
 #define UNKNOWN_VERSION_MAX 1000 /* an API may grow past the tables, but not by hundreds of versions */
 
 static __always_inline long step_request_head(struct run *r, struct stream *s)
@@ -80,7 +82,7 @@ static __always_inline long step_dispatch(struct run *r, struct stream *s)
 /* Keeps a response whose request has not been seen yet: its hook may only be late. */
 static __always_inline void park(struct run *r, struct stream *s)
 {
-	struct request_key k = { .connection = r->connection->id, .correlation = s->correlation };
+	struct request_key k = {.connection = r->connection->id, .correlation = s->correlation};
 	__u32 zero = 0;
 	void *blank = bpf_map_lookup_elem(&blank_parked, &zero);
 	struct parked_value *p;
@@ -161,7 +163,7 @@ static __always_inline long step_response_head(struct run *r, struct stream *s)
 
 static __always_inline long step_park(struct run *r, struct stream *s)
 {
-	struct request_key k = { .connection = r->connection->id, .correlation = s->correlation };
+	struct request_key k = {.connection = r->connection->id, .correlation = s->correlation};
 	struct parked_value *p = bpf_map_lookup_elem(&parked, &k);
 	__u32 at, n;
 
@@ -172,8 +174,7 @@ static __always_inline long step_park(struct run *r, struct stream *s)
 	if (!s->frame_left) {
 		stream_rewind(s, s->kind);
 		/* a full barrier: whoever comes second, this or the request's hook, sees the other */
-		__sync_fetch_and_add(&p->ready, 1);
-		if (!bpf_map_lookup_elem(&requests, &k))
+		if (__sync_fetch_and_add(&p->ready, 1) || !bpf_map_lookup_elem(&requests, &k))
 			return GO_ON;
 		s->replay = k.correlation;
 		s->replay_wanted = 1;
@@ -220,13 +221,15 @@ static __always_inline void count_frame(struct stream *s)
 static __always_inline long end_request(struct run *r, struct stream *s)
 {
 	struct connection *c = r->connection;
-	struct request_key k = { .connection = c->id, .correlation = s->correlation };
+	struct request_key k = {.connection = c->id, .correlation = s->correlation};
 	struct parked_value *p;
 	struct request v = {};
 
 	c->failures = 0;
-	if (c->role == ROLE_UNKNOWN)
+	if (c->role == ROLE_UNKNOWN) {
 		c->role = s->direction == 0 ? ROLE_CLIENT : ROLE_BROKER;
+		c->link = 0; /* a link has a role */
+	}
 	if (c->role == ROLE_CLIENT)
 		peer_check(c);
 	s->in_sync = 1;
@@ -251,7 +254,8 @@ static __always_inline long end_request(struct run *r, struct stream *s)
 		drop(DROP_REQUESTS_FULL);
 		return GO_ON;
 	}
-	if (!c->parked)
+	/* read with a full barrier: see step_park */
+	if (!__sync_fetch_and_add(&c->parked, 0))
 		return GO_ON;
 	p = bpf_map_lookup_elem(&parked, &k);
 	if (!p || !p->ready)
@@ -271,7 +275,7 @@ static __always_inline long step_end(struct run *r, struct stream *s)
 	if (s->kind == DIR_REQUEST) {
 		go = end_request(r, s);
 	} else {
-		struct request_key k = { .connection = c->id, .correlation = s->correlation };
+		struct request_key k = {.connection = c->id, .correlation = s->correlation};
 
 		bpf_map_delete_elem(&requests, &k);
 		c->failures = 0;
@@ -523,8 +527,11 @@ static __always_inline long step_batch(struct run *r, struct stream *s)
 		return t == AGAIN ? GO_ON : STOP;
 	s->phase = 0;
 	s->regs[REG_BATCH_LAST] = (__s64)(__s32)be32(s->carry + 6);
-	s->regs[REG_BATCH_TIME] = be64(s->carry + 10);
 	s->regs[REG_BATCH_MAX_TIME] = be64(s->carry + 18);
+	if (be16(s->carry + 4) & BATCH_LOG_APPEND_TIME) /* all records have the broker's time */
+		s->regs[REG_BATCH_TIME] = s->regs[REG_BATCH_MAX_TIME];
+	else
+		s->regs[REG_BATCH_TIME] = be64(s->carry + 10);
 	s->regs[REG_RECORDS] += s->regs[REG_BATCH_LAST] + 1;
 	s->skip = s->regs[REG_SCRATCH] < s->region_left ? s->regs[REG_SCRATCH] : s->region_left;
 	if (s->kind == DIR_RESPONSE)
@@ -625,9 +632,9 @@ static long step(__u32 i, struct run *r)
 		t = take_length(r, s, op.flags & OP_FLAG_COMPACT, op.code == OP_SKIP_STRING ? 2 : 4, &length);
 		if (t != TAKEN)
 			return t == AGAIN ? GO_ON : STOP;
-		if (op.code == OP_SKIP_ARRAY)
+		if (op.code == OP_SKIP_ARRAY && length > 0)
 			length *= op.arg;
-		if (length > (__s64)s->frame_left)
+		if (length < -1 || length > (__s64)s->frame_left)
 			return lose(r, s, DROP_MALFORMED);
 		if (length > 0)
 			s->skip = length;
@@ -666,10 +673,10 @@ static long step(__u32 i, struct run *r)
  */
 static __always_inline void replay_parked(struct run *r)
 {
-	struct request_key k = { .connection = r->connection->id, .correlation = r->stream->replay };
+	struct request_key k = {.connection = r->connection->id, .correlation = r->stream->replay};
 	struct request *asked = bpf_map_lookup_elem(&requests, &k);
 	struct parked_value *p = bpf_map_lookup_elem(&parked, &k);
-	struct run again = { .connection = r->connection };
+	struct run again = {.connection = r->connection};
 	struct counters *n = counters();
 	struct stream *s;
 

@@ -441,7 +441,7 @@ type KafkaRequest struct {
 	TxnCommit     uint8
 	Pad           [2]uint8
 	Generation    int32
-	_             [4]byte
+	Pad2          uint32
 }
 
 type KafkaRequestKey struct {

@@ -104,17 +104,9 @@ func TestKeysHaveNoHoles(t *testing.T) {
 // A hole in a value holds whatever was on the stack; a verifier from before Linux 6.3 refuses to let such bytes
 // into a map.
 func TestValuesHaveNoHoles(t *testing.T) {
-	// Written with `= {}` and copied whole, never compared.
-	known := map[string]int{
-		bpf.KafkaMapRequests:        1, // behind generation
-		bpf.KafkaMapConnections:     1, // the same, in each stream
-		bpf.KafkaMapBlankConnection: 1,
-		bpf.KafkaMapParked:          1,
-		bpf.KafkaMapBlankParked:     1,
-	}
 	for name, l := range layouts {
 		found := holes(l.value, l.value.Name())
-		assert.Len(t, found, known[name], "%s: %v", name, found)
+		assert.Empty(t, found, name)
 	}
 }
 

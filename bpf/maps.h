@@ -6,12 +6,12 @@
 #include "types.h"
 #include "drops.h"
 
-#define MAP(name_, type_, key_, value_, max_)         \
-	struct {                                      \
-		__uint(type, type_);                  \
-		__uint(max_entries, max_);            \
-		__type(key, key_);                    \
-		__type(value, value_);                \
+#define MAP(name_, type_, key_, value_, max_)                                                                          \
+	struct {                                                                                                       \
+		__uint(type, type_);                                                                                   \
+		__uint(max_entries, max_);                                                                             \
+		__type(key, key_);                                                                                     \
+		__type(value, value_);                                                                                 \
 	} name_ SEC(".maps")
 
 /* Made when needed: by far the largest entries, and each is made in a call of its own. If there is no
@@ -24,7 +24,6 @@ struct {
 	__type(key, __u64);
 	__type(value, struct connection);
 } connections SEC(".maps");
-
 
 MAP(links, BPF_MAP_TYPE_HASH, __u64, struct link_value, 16384);
 MAP(names, BPF_MAP_TYPE_HASH, __u64, struct name, 32768);

@@ -6,35 +6,35 @@
 #include "kernel.h"
 
 enum op_code {
-	OP_REQUEST_HEAD = 0,	/* size, api key, version, correlation id */
-	OP_RESPONSE_HEAD = 1,	/* size, correlation id */
-	OP_DISPATCH = 2,	/* after the client id: jump to the request's program */
-	OP_END = 3,		/* the frame must end here */
-	OP_SKIP_FRAME = 4,	/* pass over what is left of the frame */
-	OP_PARK = 5,		/* keep a response whose request is not known yet */
-	OP_SKIP = 6,		/* arg bytes */
-	OP_INT8 = 7,		/* -> reg, sign extended */
+	OP_REQUEST_HEAD = 0,  /* size, api key, version, correlation id */
+	OP_RESPONSE_HEAD = 1, /* size, correlation id */
+	OP_DISPATCH = 2,      /* after the client id: jump to the request's program */
+	OP_END = 3,	      /* the frame must end here */
+	OP_SKIP_FRAME = 4,    /* pass over what is left of the frame */
+	OP_PARK = 5,	      /* keep a response whose request is not known yet */
+	OP_SKIP = 6,	      /* arg bytes */
+	OP_INT8 = 7,	      /* -> reg, sign extended */
 	OP_INT16 = 8,
 	OP_INT32 = 9,
 	OP_INT64 = 10,
-	OP_STRING = 11,		/* -> reg (a name); flags: compact */
-	OP_UUID = 12,		/* -> reg (a name) */
-	OP_SKIP_STRING = 13,	/* flags: compact */
-	OP_SKIP_BYTES = 14,	/* flags: compact */
-	OP_SKIP_ARRAY = 15,	/* arg bytes an element; flags: compact */
-	OP_ARRAY = 16,		/* count; none: jump to arg; flags: compact */
-	OP_LOOP = 17,		/* next element of the innermost array */
-	OP_TAGS = 18,		/* skip; the tag numbered flags >> 8 starts with an int32 -> reg */
-	OP_NULLABLE = 19,	/* int8 before a nullable struct; null: jump to arg */
-	OP_SET = 20,		/* reg = arg, sign extended */
-	OP_RECORDS = 21,	/* length of record data; none: jump to arg; flags: compact */
-	OP_BATCH = 22,		/* one record batch; the last one: jump to where OP_RECORDS said */
-	OP_REPORT = 23,		/* hand the registers to the sink arg */
+	OP_STRING = 11,	     /* -> reg (a name); flags: compact */
+	OP_UUID = 12,	     /* -> reg (a name) */
+	OP_SKIP_STRING = 13, /* flags: compact */
+	OP_SKIP_BYTES = 14,  /* flags: compact */
+	OP_SKIP_ARRAY = 15,  /* arg bytes an element; flags: compact */
+	OP_ARRAY = 16,	     /* count; none: jump to arg; flags: compact */
+	OP_LOOP = 17,	     /* next element of the innermost array */
+	OP_TAGS = 18,	     /* skip; the tag numbered flags >> 8 starts with an int32 -> reg */
+	OP_NULLABLE = 19,    /* int8 before a nullable struct; null: jump to arg */
+	OP_SET = 20,	     /* reg = arg, sign extended */
+	OP_RECORDS = 21,     /* length of record data; none: jump to arg; flags: compact */
+	OP_BATCH = 22,	     /* one record batch; the last one: jump to where OP_RECORDS said */
+	OP_REPORT = 23,	     /* hand the registers to the sink arg */
 	OP_CODES = 24,
 };
 
-#define OP_FLAG_COMPACT 1	/* lengths and counts are unsigned varints plus one */
-#define OP_FLAG_CLIENT_ID 2	/* part of recognition: no control characters */
+#define OP_FLAG_COMPACT 1   /* lengths and counts are unsigned varints plus one */
+#define OP_FLAG_CLIENT_ID 2 /* part of recognition: no control characters */
 
 /* 8 bytes: see op_code for what each field means. */
 struct op {
@@ -45,7 +45,7 @@ struct op {
 };
 
 enum reg_name {
-	REG_CLIENT = 0,		/* names are 64-bit ids: NAME_NONE, NAME_INVALID or a key of `names` */
+	REG_CLIENT = 0, /* names are 64-bit ids: NAME_NONE, NAME_INVALID or a key of `names` */
 	REG_GROUP = 1,
 	REG_TOPIC = 2,
 	REG_PARTITION = 3,
@@ -58,7 +58,7 @@ enum reg_name {
 	REG_SESSION = 10,
 	REG_THROTTLE = 11,
 	REG_TIMESTAMP = 12,
-	REG_RECORDS = 13,	/* records counted in this partition's batches */
+	REG_RECORDS = 13, /* records counted in this partition's batches */
 	REG_MEMBER = 14,
 	REG_GENERATION = 15,
 	REG_PRODUCER = 16,
@@ -81,29 +81,29 @@ enum reg_name {
 };
 
 enum sink {
-	SINK_COMMIT_ASKED = 0,		/* OffsetCommit, TxnOffsetCommit requests: one partition */
-	SINK_COMMIT_ANSWERED = 1,	/* their responses: one partition */
-	SINK_OFFSET_FETCHED = 2,	/* OffsetFetch response: one partition */
-	SINK_FETCH_ASKED = 3,		/* Fetch request: one partition and the position asked for */
-	SINK_FETCH_FORGOTTEN = 4,	/* Fetch request: one partition leaves the session */
-	SINK_FETCH_SESSION = 5,		/* Fetch response: before its partitions */
-	SINK_WATERMARK = 6,		/* Fetch response: one partition */
-	SINK_LIST_ASKED = 7,		/* ListOffsets request: one partition and timestamp */
-	SINK_LIST_ANSWERED = 8,		/* ListOffsets response: one partition */
-	SINK_PRODUCE_ASKED = 9,		/* Produce request: one partition and its record count */
-	SINK_PRODUCE_ANSWERED = 10,	/* Produce response: one partition */
-	SINK_BATCH = 11,		/* one record batch of a Fetch response */
-	SINK_TOPIC_ID = 12,		/* Metadata: a topic's name and id */
-	SINK_CLUSTER = 13,		/* Metadata, DescribeCluster: the cluster id */
-	SINK_MEMBER = 14,		/* group membership: joined, heartbeat, left */
-	SINK_TXN_END = 15,		/* EndTxn */
+	SINK_COMMIT_ASKED = 0,	    /* OffsetCommit, TxnOffsetCommit requests: one partition */
+	SINK_COMMIT_ANSWERED = 1,   /* their responses: one partition */
+	SINK_OFFSET_FETCHED = 2,    /* OffsetFetch response: one partition */
+	SINK_FETCH_ASKED = 3,	    /* Fetch request: one partition and the position asked for */
+	SINK_FETCH_FORGOTTEN = 4,   /* Fetch request: one partition leaves the session */
+	SINK_FETCH_SESSION = 5,	    /* Fetch response: at its end */
+	SINK_WATERMARK = 6,	    /* Fetch response: one partition */
+	SINK_LIST_ASKED = 7,	    /* ListOffsets request: one partition and timestamp */
+	SINK_LIST_ANSWERED = 8,	    /* ListOffsets response: one partition */
+	SINK_PRODUCE_ASKED = 9,	    /* Produce request: one partition and its record count */
+	SINK_PRODUCE_ANSWERED = 10, /* Produce response: one partition */
+	SINK_BATCH = 11,	    /* one record batch of a Fetch response */
+	SINK_TOPIC_ID = 12,	    /* Metadata: a topic's name and id */
+	SINK_CLUSTER = 13,	    /* Metadata, DescribeCluster: the cluster id */
+	SINK_MEMBER = 14,	    /* group membership: joined, heartbeat, left */
+	SINK_TXN_END = 15,	    /* EndTxn */
 	SINKS = 16,
 };
 
-#define NAME_NONE 0	/* null: nothing was said */
-#define NAME_INVALID 1	/* too long, or no room: counted when it happened */
+#define NAME_NONE 0    /* null: nothing was said */
+#define NAME_INVALID 1 /* too long, or no room: counted when it happened */
 
-#define OPS 8192	/* power of two; the tables need about 4,000 */
+#define OPS 8192	/* power of two; the tables need about 2,000 */
 #define API_KEYS 128	/* power of two; Kafka 4.3 has keys up to 92 */
 #define API_VERSIONS 32 /* power of two; the most is Fetch's 18 */
 

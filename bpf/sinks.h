@@ -190,13 +190,29 @@ static __always_inline bool supersedes(__s64 offset, __u64 asked, __s64 known, _
 	return offset >= known || asked > known_time;
 }
 
+/* A session's answers say nothing of this partition any more. */
+static __always_inline void leave_session(struct stream *s)
+{
+	struct partition_key k = {};
+	struct watermark_value *v;
+
+	k.link = s->request.link;
+	k.topic = s->regs[REG_TOPIC];
+	k.partition = s->regs[REG_PARTITION];
+	v = bpf_map_lookup_elem(&watermarks, &k);
+	if (v)
+		v->session = 0;
+}
+
 static __always_inline void sink_watermark(struct run *r, struct stream *s)
 {
 	__s64 hw = s->regs[REG_HIGH_WATERMARK], start = s->regs[REG_LOG_START];
 	struct watermark_value *v;
 
-	if (s->regs[REG_ERROR] || hw < 0)
+	if (s->regs[REG_ERROR] || hw < 0) {
+		leave_session(s); /* what it leaves out from now on is the error, not the watermark */
 		return;
+	}
 	v = watermark_entry(s);
 	if (!v)
 		return;
@@ -272,25 +288,12 @@ static __always_inline void sink_fetch_asked(struct run *r, struct stream *s)
 	v->position_time = s->now;
 }
 
-static __always_inline void sink_fetch_forgotten(struct stream *s)
-{
-	struct partition_key k = {};
-	struct watermark_value *v;
-
-	k.link = s->request.link;
-	k.topic = s->regs[REG_TOPIC];
-	k.partition = s->regs[REG_PARTITION];
-	v = bpf_map_lookup_elem(&watermarks, &k);
-	if (v)
-		v->session = 0;
-}
-
 /* What an incremental response leaves out is unchanged as of that response (KIP-227). A throttled
  * response leaves everything out and says nothing.
  */
 static __always_inline void sink_fetch_session(struct run *r, struct stream *s)
 {
-	struct session_value v = { .time = s->now };
+	struct session_value v = {.time = s->now};
 	struct session_key k = {};
 
 	k.link = s->request.link;
@@ -422,7 +425,7 @@ static __always_inline void report(struct run *r, struct stream *s, __u32 sink)
 		sink_fetch_asked(r, s);
 		break;
 	case SINK_FETCH_FORGOTTEN:
-		sink_fetch_forgotten(s);
+		leave_session(s);
 		break;
 	case SINK_FETCH_SESSION:
 		sink_fetch_session(r, s);

@@ -49,6 +49,8 @@ static __always_inline long lose(struct run *r, struct stream *s, __u32 reason)
 	s->in_sync = 0;
 	stream_rewind(s, s->kind);
 	c->failures++;
+	if (c->failures % (c->confirmed ? FAILURES_TO_START_ANEW : FAILURES_TO_DOUBT_ROLE) == 0)
+		c->role = ROLE_UNKNOWN; /* it may have been read off something that was no request */
 	if (!s->frame_began) {
 		s->frame_began = 1;
 		s->at = s->start;
@@ -67,9 +69,9 @@ static __always_inline void consume(struct run *r, struct stream *s, __u64 n)
 
 enum taken {
 	TAKEN,
-	WAIT,	/* the call has no more bytes */
-	AGAIN,	/* the same op once more */
-	LOST,	/* nothing more of this call is looked at */
+	WAIT,  /* the call has no more bytes */
+	AGAIN, /* the same op once more */
+	LOST,  /* nothing more of this call is looked at */
 };
 
 static __always_inline enum taken lost(struct run *r, struct stream *s, __u32 reason)

@@ -6,14 +6,14 @@
 
 #include "program.h"
 
-#define NAME_BYTES 256	  /* Kafka's topic names have at most 249; group and client ids are cut off at 255 */
+#define NAME_BYTES 256 /* Kafka's topic names have at most 249; longer group and client ids than 255 are left out */
 #define NAME_MAX_LENGTH 255
-#define CARRY_BYTES 32	  /* the longest fixed field that one op takes is 26 bytes */
-#define LOOP_DEPTH 6	  /* groups, topics, partitions, records are 4 */
-#define COMM_BYTES 16	  /* TASK_COMM_LEN */
-#define PARK_BYTES 4096	  /* a response that overtook its request: about 500 partitions of a commit */
-#define DROP_SLOTS 64	  /* power of two, DROP_REASONS and room */
-#define TIME_POINTS 16	  /* batches remembered for each partition, to tell the age of an offset */
+#define CARRY_BYTES 32	/* the longest fixed field that one op takes is 26 bytes */
+#define LOOP_DEPTH 6	/* groups, topics, partitions, records are 4 */
+#define COMM_BYTES 16	/* TASK_COMM_LEN */
+#define PARK_BYTES 4096 /* a response that overtook its request: about 500 partitions of a commit */
+#define DROP_SLOTS 64	/* power of two, DROP_REASONS and room */
+#define TIME_POINTS 16	/* batches remembered for each partition, to tell the age of an offset */
 
 enum name_kind {
 	NAME_TEXT = 0,
@@ -89,6 +89,7 @@ struct request {
 	__u8 txn_commit;
 	__u8 pad[2];
 	__s32 generation;
+	__u32 pad2;
 };
 
 struct request_key {
@@ -112,9 +113,9 @@ struct cursor {
  * tell apart, and the interpreter's loop is verified in one pass.)
  */
 struct stream {
-	struct name name;	 /* being collected; first, so that reads past a bound stay in the struct */
+	struct name name; /* being collected; first, so that reads past a bound stay in the struct */
 	__u64 regs[REG_NAMES];
-	struct request request;	 /* responses: what was asked */
+	struct request request; /* responses: what was asked */
 	struct loop loops[8];
 	__u8 carry[2 * CARRY_BYTES]; /* a fixed field cut by a read boundary */
 	struct cursor at;
@@ -140,13 +141,13 @@ struct stream {
 	__u8 shift;
 	__u8 in_sync;
 	__u8 in_frame;
-	__u8 kind; /* DIR_REQUEST or DIR_RESPONSE */
-	__u8 lost;	     /* another thread wrote or read at the same time */
-	__u8 direction;	     /* 0 sent, 1 received */
-	__u8 frame_began;    /* a frame's head began within this call */
-	__u8 replay_wanted;  /* a parked response can be understood now ... */
+	__u8 kind;	    /* DIR_REQUEST or DIR_RESPONSE */
+	__u8 lost;	    /* another thread wrote or read at the same time */
+	__u8 direction;	    /* 0 sent, 1 received */
+	__u8 frame_began;   /* a frame's head began within this call */
+	__u8 replay_wanted; /* a parked response can be understood now ... */
 	__u8 pad[2];
-	__u32 replay;	     /* ... the one with this correlation id */
+	__u32 replay; /* ... the one with this correlation id */
 	__u32 pad2;
 };
 
@@ -190,8 +191,8 @@ enum offset_source {
 
 struct offset_value {
 	__s64 offset;
-	__u64 time;	/* from when on this is known to be true */
-	__u64 acked;	/* when the response came */
+	__u64 time;  /* from when on this is known to be true */
+	__u64 acked; /* when the response came */
 	__s32 leader_epoch;
 	__u8 source;
 	__u8 pad[3];
@@ -316,12 +317,12 @@ struct ignored_value {
 };
 
 struct counters {
-	__u64 calls[2];	       /* socket calls inspected, sent and received */
-	__u64 bytes[2];	       /* of connections that speak Kafka */
-	__u64 resynchronised;  /* streams that lost and found their place */
-	__u64 late_requests;   /* responses that overtook their request and were understood after it */
-	__u64 confirmed;       /* connections recognised */
-	__u64 ignored;	       /* connections given up, until the next tick */
+	__u64 calls[2];	      /* socket calls inspected, sent and received */
+	__u64 bytes[2];	      /* of connections that speak Kafka */
+	__u64 resynchronised; /* streams that lost and found their place */
+	__u64 late_requests;  /* responses that overtook their request and were understood after it */
+	__u64 confirmed;      /* connections recognised */
+	__u64 ignored;	      /* connections given up, until the next tick */
 	__u64 connections_closed;
 	__u64 drops[DROP_SLOTS];
 	__u64 frames[API_KEYS * 2]; /* requests and responses by api key; the last two: unknown */

@@ -76,9 +76,6 @@ func runFakeCollector(config, manner, broker string) int {
 // playWithFake runs the whole demo, all but eBPF real, and returns what it printed.
 func playWithFake(t *testing.T, manner string, duration time.Duration, finish <-chan struct{}) (string, error) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts six processes")
-	}
 	address, err := freeAddress()
 	if err != nil {
 		t.Fatal(err)
@@ -160,9 +157,6 @@ func TestDemoSaysWhyTheCollectorDied(t *testing.T) {
 }
 
 func TestDemoIsStopped(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a process")
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	c := newCast(t.TempDir())
 	defer c.stopAll()

@@ -66,6 +66,7 @@ func (p *Probe) Sweep(idle time.Duration) error {
 
 	gone := make(map[uint64]bool)
 	var links []uint64
+	used := make(map[uint64]bpf.KafkaLinkValue)
 	errs = append(errs, p.reader.links.each(m.Links, func(k *uint64, v *bpf.KafkaLinkValue) {
 		if p.linkSeen[*k] == 0 && older(now, v.LastSeen, idle) {
 			gone[*k] = true
@@ -73,17 +74,19 @@ func (p *Probe) Sweep(idle time.Duration) error {
 		} else if seen := p.linkSeen[*k]; older(seen, v.LastSeen, idle/4) {
 			// So that the link lives on for idle after its last connection.
 			v.LastSeen = seen
-			errs = append(errs, ignoreMissing(m.Links.Update(*k, v, ebpf.UpdateExist)))
+			used[*k] = *v
 		}
 	}))
+	for k, v := range used {
+		errs = append(errs, ignoreMissing(m.Links.Update(k, &v, ebpf.UpdateExist)))
+	}
 	if len(gone) > 0 {
 		errs = append(errs, p.forgetLinks(gone))
 	}
 	errs = append(errs, p.forgetIdle(now, idle), p.sweepNames())
 	var peers []bpf.KafkaTuple
 	errs = append(errs, p.reader.peers.each(m.Peers, func(k *bpf.KafkaTuple, id *uint64) {
-		// A connection's id begins with the time at which it was made.
-		if !p.alive[*id] && older(now, *id>>10, deadAge) {
+		if !p.alive[*id] && (now<<10-*id)>>10 > uint64(deadAge) { // an id is the time at which it was made, << 10
 			peers = append(peers, *k)
 		}
 	}))
@@ -105,7 +108,7 @@ func (p *Probe) forgetLinks(gone map[uint64]bool) error {
 		commits    []bpf.KafkaCommitsKey
 		members    []bpf.KafkaMemberKey
 	)
-	return errors.Join(
+	err := errors.Join(
 		p.reader.offsets.each(m.Offsets, func(k *bpf.KafkaOffsetKey, _ *bpf.KafkaOffsetValue) {
 			offsets = appendIf(offsets, *k, gone[k.Link])
 		}),
@@ -124,6 +127,8 @@ func (p *Probe) forgetLinks(gone map[uint64]bool) error {
 		p.reader.members.each(m.Members, func(k *bpf.KafkaMemberKey, _ *bpf.KafkaMemberValue) {
 			members = appendIf(members, *k, gone[k.Link])
 		}),
+	)
+	return errors.Join(err,
 		remove(m.Offsets, offsets), remove(m.Watermarks, watermarks), remove(m.Times, times),
 		remove(m.Sessions, sessions), remove(m.Commits, commits), remove(m.Members, members),
 	)

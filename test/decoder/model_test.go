@@ -237,7 +237,13 @@ func (m *model) watermark(key partitionKey) *watermark {
 
 func (m *model) fetched(w *want, at place, key partitionKey) {
 	high, start := w.number(schema.RegHighWatermark), w.number(schema.RegLogStart)
-	if w.number(schema.RegError) != 0 || high < 0 || !key.topic.usable() {
+	if !key.topic.usable() {
+		return
+	}
+	if w.number(schema.RegError) != 0 || high < 0 {
+		if k := m.watermarks[key]; k != nil {
+			k.session = 0 // what the session leaves out from now on is the error
+		}
 		return
 	}
 	k := m.watermark(key)

@@ -110,7 +110,7 @@ func appendBatches(r *rand.Rand, b []byte, n int) ([]byte, recordData) {
 			Records:              records,
 		}
 		b = v.AppendTo(b)
-		data = append(data, batch{v.FirstOffset, v.LastOffsetDelta, v.FirstTimestamp, v.MaxTimestamp})
+		data = append(data, batch{v.FirstOffset, v.LastOffsetDelta, firstTime(&v), v.MaxTimestamp})
 	}
 	return b, data
 }
@@ -145,8 +145,17 @@ func readRecords(b []byte) recordData {
 		if err := v.ReadFrom(padded); err != nil && size <= len(b) {
 			panic(fmt.Sprintf("a batch that kmsg does not read: %v", err))
 		}
-		data = append(data, batch{v.FirstOffset, v.LastOffsetDelta, v.FirstTimestamp, v.MaxTimestamp})
+		data = append(data, batch{v.FirstOffset, v.LastOffsetDelta, firstTime(&v), v.MaxTimestamp})
 		b = b[min(size, len(b)):]
 	}
 	return data
+}
+
+// firstTime is the time of a batch's first record: with timestamp type LogAppendTime (attribute bit 3) that
+// of all of them, the broker's.
+func firstTime(v *kmsg.RecordBatch) int64 {
+	if v.Attributes&8 != 0 {
+		return v.MaxTimestamp
+	}
+	return v.FirstTimestamp
 }
