@@ -148,9 +148,13 @@ static __always_inline void sink_offset_fetched(struct run *r, struct stream *s)
 	known = bpf_map_lookup_elem(&offsets, &k);
 	if (known && known->time > s->request.time)
 		return;
+	v.offset = s->regs[REG_OFFSET];
+	if (known && known->source == OFFSET_COMMIT && known->offset == v.offset) {
+		known->time = s->request.time; /* what this client committed is still what the broker has */
+		return;
+	}
 	v.time = s->request.time;
 	v.acked = s->now;
-	v.offset = s->regs[REG_OFFSET];
 	v.leader_epoch = s->regs[REG_LEADER_EPOCH];
 	v.source = v.offset < 0 ? OFFSET_DELETED : OFFSET_FETCH;
 	offset_put(&k, &v);

@@ -72,65 +72,53 @@ type MapUse struct {
 	Entries, Capacity int
 }
 
+// A counted is a map that can fill up.
+type counted struct {
+	name    string
+	m       *ebpf.Map
+	entries *int                  // as last read
+	count   func(*ebpf.Map) error // reads it
+}
+
+func countedMap[K, V any](name string, m *ebpf.Map, t *table[K, V]) counted {
+	return counted{name, m, &t.entries, func(m *ebpf.Map) error { return t.each(m, func(*K, *V) {}) }}
+}
+
+func (p *Probe) counted() []counted {
+	m, r := &p.objects.KafkaMaps, &p.reader
+	return []counted{
+		countedMap(bpf.KafkaMapConnections, m.Connections, &r.connections),
+		countedMap(bpf.KafkaMapPeers, m.Peers, &r.peers),
+		countedMap(bpf.KafkaMapLinks, m.Links, &r.links),
+		countedMap(bpf.KafkaMapNames, m.Names, &r.names),
+		countedMap(bpf.KafkaMapTopicIds, m.TopicIds, &r.topicIDs),
+		countedMap(bpf.KafkaMapOffsets, m.Offsets, &r.offsets),
+		countedMap(bpf.KafkaMapWatermarks, m.Watermarks, &r.watermarks),
+		countedMap(bpf.KafkaMapTimes, m.Times, &r.times),
+		countedMap(bpf.KafkaMapSessions, m.Sessions, &r.sessions),
+		countedMap(bpf.KafkaMapCommits, m.Commits, &r.commits),
+		countedMap(bpf.KafkaMapMembers, m.Members, &r.members),
+		countedMap(bpf.KafkaMapRequests, m.Requests, &r.requests),
+		countedMap(bpf.KafkaMapPending, m.Pending, &r.pending),
+		countedMap(bpf.KafkaMapParked, m.Parked, &r.parked),
+	}
+}
+
 // Uses tells how full every map is that can fill up, as the last Snapshot and Sweep found them.
 func (p *Probe) Uses() []MapUse {
-	m, r := &p.objects.KafkaMaps, &p.reader
-	use := func(name string, m *ebpf.Map, entries int) MapUse {
-		return MapUse{Name: name, Entries: entries, Capacity: int(m.MaxEntries())}
+	var uses []MapUse
+	for _, c := range p.counted() {
+		uses = append(uses, MapUse{Name: c.name, Entries: *c.entries, Capacity: int(c.m.MaxEntries())})
 	}
-	return []MapUse{
-		use(bpf.KafkaMapConnections, m.Connections, r.connections.entries),
-		use(bpf.KafkaMapPeers, m.Peers, r.peers.entries),
-		use(bpf.KafkaMapLinks, m.Links, r.links.entries),
-		use(bpf.KafkaMapNames, m.Names, r.names.entries),
-		use(bpf.KafkaMapTopicIds, m.TopicIds, r.topicIDs.entries),
-		use(bpf.KafkaMapOffsets, m.Offsets, r.offsets.entries),
-		use(bpf.KafkaMapWatermarks, m.Watermarks, r.watermarks.entries),
-		use(bpf.KafkaMapTimes, m.Times, r.times.entries),
-		use(bpf.KafkaMapSessions, m.Sessions, r.sessions.entries),
-		use(bpf.KafkaMapCommits, m.Commits, r.commits.entries),
-		use(bpf.KafkaMapMembers, m.Members, r.members.entries),
-		use(bpf.KafkaMapRequests, m.Requests, r.requests.entries),
-		use(bpf.KafkaMapPending, m.Pending, r.pending.entries),
-		use(bpf.KafkaMapParked, m.Parked, r.parked.entries),
-	}
+	return uses
 }
 
-// Maps counts the entries of every map that can fill up.
+// Maps is Uses of now: it reads every map to count its entries.
 func (p *Probe) Maps() ([]MapUse, error) {
-	m := &p.objects.KafkaMaps
-	var uses []MapUse
-	for _, x := range []struct {
-		name string
-		m    *ebpf.Map
-		n    func(*ebpf.Map) (int, error)
-	}{
-		{bpf.KafkaMapConnections, m.Connections, count(&p.reader.connections)},
-		{bpf.KafkaMapLinks, m.Links, count(&p.reader.links)},
-		{bpf.KafkaMapNames, m.Names, count(&p.reader.names)},
-		{bpf.KafkaMapTopicIds, m.TopicIds, count(&p.reader.topicIDs)},
-		{bpf.KafkaMapOffsets, m.Offsets, count(&p.reader.offsets)},
-		{bpf.KafkaMapWatermarks, m.Watermarks, count(&p.reader.watermarks)},
-		{bpf.KafkaMapTimes, m.Times, count(&p.reader.times)},
-		{bpf.KafkaMapSessions, m.Sessions, count(&p.reader.sessions)},
-		{bpf.KafkaMapCommits, m.Commits, count(&p.reader.commits)},
-		{bpf.KafkaMapMembers, m.Members, count(&p.reader.members)},
-		{bpf.KafkaMapRequests, m.Requests, count(&p.reader.requests)},
-		{bpf.KafkaMapPending, m.Pending, count(&p.reader.pending)},
-		{bpf.KafkaMapParked, m.Parked, count(&p.reader.parked)},
-	} {
-		n, err := x.n(x.m)
-		if err != nil {
+	for _, c := range p.counted() {
+		if err := c.count(c.m); err != nil {
 			return nil, err
 		}
-		uses = append(uses, MapUse{Name: x.name, Entries: n, Capacity: int(x.m.MaxEntries())})
 	}
-	return uses, nil
-}
-
-func count[K, V any](t *table[K, V]) func(*ebpf.Map) (int, error) {
-	return func(m *ebpf.Map) (n int, err error) {
-		err = t.each(m, func(*K, *V) { n++ })
-		return n, err
-	}
+	return p.Uses(), nil
 }

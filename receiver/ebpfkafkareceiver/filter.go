@@ -68,29 +68,3 @@ func matchAny(expressions []*regexp.Regexp, name string) bool {
 	}
 	return false
 }
-
-// memo remembers what a Filter said, since the few names of a scrape come again with each partition. It is not safe for
-// concurrent use, and made anew for each scrape, so that names which are gone are forgotten.
-type memo struct {
-	filter *Filter
-	said   map[string]bool
-}
-
-func newMemo(filter *Filter) *memo {
-	if len(filter.include) == 0 && len(filter.exclude) == 0 {
-		return &memo{}
-	}
-	return &memo{filter: filter, said: make(map[string]bool)}
-}
-
-func (m *memo) match(name string) bool {
-	if m.filter == nil {
-		return true
-	}
-	keep, known := m.said[name]
-	if !known {
-		keep = m.filter.Match(name)
-		m.said[name] = keep
-	}
-	return keep
-}

@@ -4,7 +4,6 @@ package ebpfkafkareceiver
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -19,30 +18,19 @@ import (
 // publisher turns views into metrics. There are two sorts of resource: a cluster, with what is true of its groups and
 // partitions whoever reads them, and a process within a cluster, with what is true of its clients.
 type publisher struct {
-	config         metadata.MetricsBuilderConfig
-	settings       receiver.Settings
-	groups, topics *Filter
-	processes      resolver
-	start          time.Time
+	config    metadata.MetricsBuilderConfig
+	settings  receiver.Settings
+	processes resolver
+	start     time.Time
 }
 
-func newPublisher(config *Config, settings receiver.Settings, processes resolver, start time.Time) (*publisher, error) {
-	groups, err := config.Groups.compile()
-	if err != nil {
-		return nil, fmt.Errorf("groups: %w", err)
-	}
-	topics, err := config.Topics.compile()
-	if err != nil {
-		return nil, fmt.Errorf("topics: %w", err)
-	}
+func newPublisher(config *Config, settings receiver.Settings, processes resolver, start time.Time) *publisher {
 	return &publisher{
 		config:    config.MetricsBuilderConfig,
 		settings:  settings,
-		groups:    groups,
-		topics:    topics,
 		processes: processes,
 		start:     start,
-	}, nil
+	}
 }
 
 // publish takes time and memory in proportion to the size of the view.
@@ -55,8 +43,6 @@ func (p *publisher) publish(view *state.View) pmetric.Metrics {
 		publisher: p,
 		view:      view,
 		now:       pcommon.NewTimestampFromTime(view.Time),
-		groups:    newMemo(p.groups),
-		topics:    newMemo(p.topics),
 	}
 	b.clusters()
 	b.processes()
@@ -66,10 +52,9 @@ func (p *publisher) publish(view *state.View) pmetric.Metrics {
 // batch is the work on one view.
 type batch struct {
 	*metadata.MetricsBuilder
-	publisher      *publisher
-	view           *state.View
-	now            pcommon.Timestamp
-	groups, topics *memo
+	publisher *publisher
+	view      *state.View
+	now       pcommon.Timestamp
 }
 
 // clusterRows are the indices of the entries of one cluster in the view's slices.
@@ -86,28 +71,24 @@ func (r *clusterRows) len() int {
 func (b *batch) clusters() {
 	index := newGrouping(func(cluster string) *clusterRows { return &clusterRows{cluster: cluster} })
 	for i := range b.view.Groups {
-		if e := &b.view.Groups[i]; b.groups.match(e.Group) && b.topics.match(e.Topic) {
-			rows := index.at(e.Cluster)
-			rows.groups = append(rows.groups, int32(i))
-		}
+		e := &b.view.Groups[i]
+		rows := index.at(e.Cluster)
+		rows.groups = append(rows.groups, int32(i))
 	}
 	for i := range b.view.Partitions {
-		if e := &b.view.Partitions[i]; b.topics.match(e.Topic) {
-			rows := index.at(e.Cluster)
-			rows.partitions = append(rows.partitions, int32(i))
-		}
+		e := &b.view.Partitions[i]
+		rows := index.at(e.Cluster)
+		rows.partitions = append(rows.partitions, int32(i))
 	}
 	for i := range b.view.Commits {
-		if e := &b.view.Commits[i]; b.groups.match(e.Group) && b.topics.match(e.Topic) {
-			rows := index.at(e.Cluster)
-			rows.commits = append(rows.commits, int32(i))
-		}
+		e := &b.view.Commits[i]
+		rows := index.at(e.Cluster)
+		rows.commits = append(rows.commits, int32(i))
 	}
 	for i := range b.view.Members {
-		if e := &b.view.Members[i]; b.groups.match(e.Group) {
-			rows := index.at(e.Cluster)
-			rows.members = append(rows.members, int32(i))
-		}
+		e := &b.view.Members[i]
+		rows := index.at(e.Cluster)
+		rows.members = append(rows.members, int32(i))
 	}
 	for _, rows := range index.smallestFirst((*clusterRows).len) {
 		b.groupPartitions(rows.groups)
@@ -209,10 +190,9 @@ func (r *processRows) len() int {
 func (b *batch) processes() {
 	index := newGrouping(func(owner processOwner) *processRows { return &processRows{processOwner: owner} })
 	for i := range b.view.Clients {
-		if e := &b.view.Clients[i]; b.groups.match(e.Group) && b.topics.match(e.Topic) {
-			rows := index.at(processOwner{e.Cluster, e.Process})
-			rows.clients = append(rows.clients, int32(i))
-		}
+		e := &b.view.Clients[i]
+		rows := index.at(processOwner{e.Cluster, e.Process})
+		rows.clients = append(rows.clients, int32(i))
 	}
 	for _, rows := range index.smallestFirst((*processRows).len) {
 		b.clients(rows.clients)

@@ -60,8 +60,7 @@ func publish(t testing.TB, view *state.View, configure func(*Config)) pmetric.Me
 	if configure != nil {
 		configure(config)
 	}
-	p, err := newPublisher(config, receivertest.NewNopSettings(metadata.Type), fakeResolver{}, testStart)
-	require.NoError(t, err)
+	p := newPublisher(config, receivertest.NewNopSettings(metadata.Type), fakeResolver{}, testStart)
 	return p.publish(view)
 }
 
@@ -205,28 +204,6 @@ func TestPublishClients(t *testing.T) {
 			" | map[client_id: partition:0 topic:t] = 8")
 }
 
-func TestPublishFilters(t *testing.T) {
-	metrics := publish(t, exampleView(), func(config *Config) {
-		config.Topics.Exclude = []string{"^t$"}
-	})
-	assert.Len(t, points(metrics, "kafka.consumer_group.offset"), 2)
-	assert.Len(t, points(metrics, "kafka.consumer_group.offset_sum"), 1)
-	assert.Empty(t, points(metrics, "kafka.consumer_group.commits"))
-	assert.Empty(t, points(metrics, "kafka.partition.oldest_offset"))
-	assert.Empty(t, points(metrics, "kafka.consumer.offset"))
-	assert.Len(t, points(metrics, "kafka.consumer_group.members"), 1)
-
-	metrics = publish(t, exampleView(), func(config *Config) {
-		config.Groups.Include = []string{"other"}
-	})
-	assert.Empty(t, points(metrics, "kafka.consumer_group.offset"))
-	assert.Empty(t, points(metrics, "kafka.consumer_group.members"))
-	assert.Empty(t, points(metrics, "kafka.consumer_group.commits"))
-	assert.Empty(t, points(metrics, "kafka.consumer.offset"))
-	assert.Empty(t, points(metrics, "kafka.consumer.position"))
-	assert.Len(t, points(metrics, "kafka.partition.oldest_offset"), 2)
-}
-
 // Disabled metrics and resource attributes stay away.
 func TestPublishDisabled(t *testing.T) {
 	metrics := publish(t, exampleView(), func(config *Config) {
@@ -344,8 +321,7 @@ func BenchmarkPublish(b *testing.B) {
 	} {
 		view := largeView(size.groups, size.topics, size.partitions, size.clients)
 		config := createDefaultConfig().(*Config)
-		p, err := newPublisher(config, receivertest.NewNopSettings(metadata.Type), fakeResolver{}, testStart)
-		require.NoError(b, err)
+		p := newPublisher(config, receivertest.NewNopSettings(metadata.Type), fakeResolver{}, testStart)
 		count := p.publish(view).DataPointCount()
 		b.Run(fmt.Sprintf("%s/points=%d", size.name, count), func(b *testing.B) {
 			b.ReportAllocs()

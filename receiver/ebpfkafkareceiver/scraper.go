@@ -35,10 +35,7 @@ func (s *kafkaScraper) start(ctx context.Context, _ component.Host) error {
 	if err != nil {
 		return err
 	}
-	pub, err := newPublisher(s.config, s.settings, processes, time.Now())
-	if err != nil {
-		return errors.Join(err, src.Close())
-	}
+	pub := newPublisher(s.config, s.settings, processes, time.Now())
 	tel, err := newTelemetry(s.settings.TelemetrySettings)
 	if err != nil {
 		return errors.Join(err, src.Close())

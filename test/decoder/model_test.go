@@ -211,8 +211,14 @@ func (m *model) offsetFetched(w *want, at place, topic name, partition int32) {
 		return
 	}
 	key := offsetKey{at.client, group, topic, partition}
-	if known, ok := m.offsets[key]; ok && known.since > at.askedAt {
+	known, ok := m.offsets[key]
+	if ok && known.since > at.askedAt {
 		return // what was acknowledged after this was asked is newer
+	}
+	if ok && known.source == state.OffsetCommitted && known.offset == w.number(schema.RegOffset) {
+		known.since = at.askedAt // the client's own commit is still what the broker has
+		m.offsets[key] = known
+		return
 	}
 	v := offsetValue{offset: w.number(schema.RegOffset), source: state.OffsetFetched, since: at.askedAt}
 	if v.offset < 0 {
