@@ -414,6 +414,9 @@ static __always_inline void report(struct run *r, struct stream *s, __u32 sink)
 	 */
 	if (r->connection->local_peer || (!s->request.link && (s->kind == DIR_RESPONSE || r->connection->confirmed)))
 		return;
+	/* the end that is not wanted is about to be given up */
+	if (role_wanted && r->connection->role != ROLE_UNKNOWN && r->connection->role != role_wanted)
+		return;
 	switch (sink) {
 	case SINK_COMMIT_ASKED:
 		if (usable(s->regs[REG_GROUP]))

@@ -21,7 +21,7 @@ const nanosecondsPerTick = 1_000_000_000 / 100
 // Positions of the fields of proc_pid_stat(5), counted from "state" (field 3),
 // the first one behind comm.
 const (
-	statState      = 3 - 3
+	statState      = 0
 	statThreads    = 20 - 3
 	statStartTime  = 22 - 3
 	statStartCode  = 26 - 3

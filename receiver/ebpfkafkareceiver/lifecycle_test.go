@@ -99,18 +99,6 @@ func TestReceiverStartError(t *testing.T) {
 	require.NoError(t, r.Shutdown(t.Context()))
 }
 
-// What start has opened it closes if it fails later.
-func TestReceiverStartErrorCloses(t *testing.T) {
-	src := &fakeSource{}
-	config := createDefaultConfig().(*Config)
-	config.Groups.Include = []string{"("} // Validate would have refused it
-	s := newKafkaScraper(config, receivertest.NewNopSettings(metadata.Type), src.open)
-	require.ErrorContains(t, s.start(t.Context(), componenttest.NewNopHost()), "groups: include")
-	assert.Equal(t, 1, src.closed)
-	require.NoError(t, s.shutdown(t.Context()))
-	assert.Equal(t, 1, src.closed)
-}
-
 func TestReceiverTelemetry(t *testing.T) {
 	src := &fakeSource{view: state.View{Time: testNow}, stats: Stats{
 		Connections:        []ConnectionCount{{Role: "client", State: "decoding", Count: 3}, {Role: "broker", State: "decoding", Count: 1}},
