@@ -33,6 +33,8 @@ type situation struct {
 	role    string // the receiver's discovery.role; empty: any
 	// attach: the collector starts after the clients, in mid-stream.
 	attach bool
+	// restart: the collector ends and starts anew while the clients work.
+	restart bool
 }
 
 // TestLagEqualsBroker runs three groups on Apache Kafka (KAFKA_VERSION chooses
@@ -58,6 +60,7 @@ func TestLagEqualsBroker(t *testing.T) {
 		{name: "syscall after", backend: "syscall", attach: true},
 		{name: "client role after", backend: "auto", role: "client", attach: true},
 		{name: "broker role after", backend: "auto", role: "broker", attach: true},
+		{name: "restarted", backend: "auto", restart: true},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), caseTimeout)
@@ -95,7 +98,10 @@ func run(ctx context.Context, t *testing.T, broker *kafka.Broker, oracle *kafka.
 	}
 	require.NoError(t, l.start(ctx))
 	require.NoError(t, l.first(ctx))
-	if s.attach {
+	if s.restart {
+		require.NoError(t, c.Stop())
+	}
+	if s.attach || s.restart {
 		start()
 	}
 	require.NoError(t, l.second(ctx))
