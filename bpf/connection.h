@@ -77,7 +77,7 @@ static __always_inline struct connection *connection_create(__u64 key, const str
 static __noinline long feed(struct connection *c, __u64 key, __u32 direction, struct cursor *at, __u64 now)
 {
 	struct stream *s = &c->streams[masked(direction, 1)];
-	struct run r = {.connection = c, .stream = s};
+	struct run r = {.connection = c, .stream = s, .id = c->id};
 	struct counters *n;
 	__u32 kind;
 
@@ -86,6 +86,11 @@ static __noinline long feed(struct connection *c, __u64 key, __u32 direction, st
 		s->lost = 1;
 		drop(DROP_STREAM_BUSY);
 		return 0;
+	}
+	if (s->lost) { /* marked after the last call had looked */
+		s->lost = 0;
+		s->in_sync = 0;
+		stream_rewind(s, s->kind);
 	}
 	kind = c->role == ROLE_UNKNOWN || (c->role == ROLE_CLIENT) == (direction == 0) ? DIR_REQUEST : DIR_RESPONSE;
 	if (s->pc == 0 || s->kind != kind)

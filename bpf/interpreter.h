@@ -67,7 +67,7 @@ static __always_inline long step_dispatch(struct run *r, struct stream *s)
 	struct connection *c = r->connection;
 	__u64 client = s->regs[REG_CLIENT];
 
-	if (c->client != client || !c->link) {
+	if (c->client != client || !c->link || !bpf_map_lookup_elem(&links, &c->link)) {
 		c->client = client;
 		c->link = 0;
 		if (c->confirmed)
@@ -224,6 +224,7 @@ static __always_inline long end_request(struct run *r, struct stream *s)
 	struct request_key k = {.connection = c->id, .correlation = s->correlation};
 	struct parked_value *p;
 	struct request v = {};
+	bool skipped;
 
 	c->failures = 0;
 	if (c->role == ROLE_UNKNOWN) {
@@ -236,6 +237,10 @@ static __always_inline long end_request(struct run *r, struct stream *s)
 	count_frame(s);
 	if (s->api == API_PRODUCE && s->regs[REG_ACKS] == 0 && s->version <= api_of(API_PRODUCE)->max)
 		return GO_ON; /* acks=0 is never answered */
+	skipped = unanswered(c);
+	c->unanswered++;
+	if (skipped || c->id != r->id)
+		return GO_ON;
 	v.link = c->link;
 	v.group = s->regs[REG_GROUP];
 	v.time = s->now;
@@ -676,7 +681,7 @@ static __always_inline void replay_parked(struct run *r)
 	struct request_key k = {.connection = r->connection->id, .correlation = r->stream->replay};
 	struct request *asked = bpf_map_lookup_elem(&requests, &k);
 	struct parked_value *p = bpf_map_lookup_elem(&parked, &k);
-	struct run again = {.connection = r->connection};
+	struct run again = {.connection = r->connection, .id = r->id};
 	struct counters *n = counters();
 	struct stream *s;
 

@@ -111,7 +111,7 @@ type KafkaConnection struct {
 	PeerChecks       uint8
 	MmsgNext         uint32
 	MmsgNextReceived uint32
-	Pad              uint32
+	Unanswered       uint32
 }
 
 type KafkaCounters struct {
@@ -467,8 +467,11 @@ type KafkaSessionKey struct {
 }
 
 type KafkaSessionValue struct {
-	_    structs.HostLayout
-	Time uint64
+	_     structs.HostLayout
+	Time  uint64
+	Since uint64
+	Epoch int32
+	Pad   uint32
 }
 
 type KafkaSink uint32

@@ -24,6 +24,18 @@ static __always_inline void connection_owner(struct connection *c)
 	c->link = 0;
 }
 
+/* Requests that a connection may leave in the maps before any response to it has been understood; of each
+ * thousand, so that it is found when its responses come into sight. Without it a single connection whose
+ * responses are not seen (io_uring) would fill the maps for all.
+ */
+#define UNANSWERED_MAX 64
+#define UNANSWERED_OF 1024
+
+static __always_inline bool unanswered(const struct connection *c)
+{
+	return !c->confirmed && c->unanswered % UNANSWERED_OF >= UNANSWERED_MAX;
+}
+
 static __always_inline bool is_loopback(const __u8 *addr)
 {
 	const __u64 *w = (const __u64 *)addr;

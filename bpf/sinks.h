@@ -13,6 +13,11 @@
 #define READ_COMMITTED 1
 #define ACKS_ALL (-1)
 
+/* A broker that cannot store a commit within offsets.commit.timeout.ms, 5 s by default, refuses it: when it
+ * was acknowledged, it was no older.
+ */
+#define COMMIT_MAX_NS 5000000000ull
+
 /* Of a BPF_NOEXIST insertion: another CPU that was first is no failure. */
 static __always_inline bool no_room(long error)
 {
@@ -105,8 +110,8 @@ static __always_inline void count_commit(struct run *r, struct stream *s)
 
 static __always_inline void sink_commit_answered(struct run *r, struct stream *s)
 {
+	struct offset_value v = {}, *old;
 	struct pending_value asked = {};
-	struct offset_value v = {};
 	struct offset_key k;
 	bool known;
 
@@ -118,22 +123,27 @@ static __always_inline void sink_commit_answered(struct run *r, struct stream *s
 		return;
 	offset_key_fill(s, s->request.group, &k);
 	v.time = s->now;
+	if (known && v.time > asked.time + COMMIT_MAX_NS)
+		v.time = asked.time + COMMIT_MAX_NS; /* read late: somebody else may have committed since */
 	v.acked = s->now;
 	v.offset = asked.value;
 	v.leader_epoch = asked.leader_epoch;
 	v.source = OFFSET_COMMIT;
-	if (!known) {
-		/* the broker's value has changed to one that was not seen */
-		drop(DROP_PENDING_MISSING);
+	if (!known || asked.value < 0) {
+		/* the broker's value has changed to one that was not seen, or that is no offset */
+		if (!known)
+			drop(DROP_PENDING_MISSING);
 		v.offset = OFFSET_NONE;
 		v.source = OFFSET_UNKNOWN;
 	} else if (s->request.txn_commit) {
 		/* in force only once the transaction ends; until that is followed, the value is not known */
 		drop(DROP_TXN_LOST);
 		v.offset = OFFSET_NONE;
-		v.source = OFFSET_UNKNOWN;
+		v.source = OFFSET_TXN;
 	}
-	offset_put(&k, &v);
+	old = bpf_map_lookup_elem(&offsets, &k);
+	if (!old || old->time <= v.time)
+		offset_put(&k, &v);
 }
 
 static __always_inline void sink_offset_fetched(struct run *r, struct stream *s)
@@ -146,8 +156,8 @@ static __always_inline void sink_offset_fetched(struct run *r, struct stream *s)
 		return;
 	offset_key_fill(s, group, &k);
 	known = bpf_map_lookup_elem(&offsets, &k);
-	if (known && known->time > s->request.time)
-		return;
+	if (known && (known->time > s->request.time || known->source == OFFSET_TXN))
+		return; /* what a transaction left pending may replace what was fetched at any moment */
 	v.offset = s->regs[REG_OFFSET];
 	if (known && known->source == OFFSET_COMMIT && known->offset == v.offset) {
 		known->time = s->request.time; /* what this client committed is still what the broker has */
@@ -297,13 +307,23 @@ static __always_inline void sink_fetch_asked(struct run *r, struct stream *s)
  */
 static __always_inline void sink_fetch_session(struct run *r, struct stream *s)
 {
-	struct session_value v = {.time = s->now};
+	struct session_value v = {}, *known;
 	struct session_key k = {};
 
 	k.link = s->request.link;
 	k.session = s->regs[REG_SESSION];
-	if (!k.session || s->regs[REG_TOP_ERROR] || (__s64)s->regs[REG_THROTTLE] > 0)
+	if (!k.session || s->regs[REG_TOP_ERROR])
 		return;
+	known = bpf_map_lookup_elem(&sessions, &k);
+	v.epoch = s->request.generation;
+	/* An answer that was not seen may have told of changes that the next one leaves out. */
+	v.since = known && v.epoch == known->epoch + 1 ? known->since : s->request.time;
+	v.time = s->now;
+	if ((__s64)s->regs[REG_THROTTLE] > 0) {
+		if (!known)
+			return;
+		v.time = known->time;
+	}
 	if (bpf_map_update_elem(&sessions, &k, &v, BPF_ANY))
 		drop(DROP_SESSIONS_FULL);
 }
@@ -414,6 +434,10 @@ static __always_inline void report(struct run *r, struct stream *s, __u32 sink)
 	 */
 	if (r->connection->local_peer || (!s->request.link && (s->kind == DIR_RESPONSE || r->connection->confirmed)))
 		return;
+	if (r->connection->id != r->id) /* it ended meanwhile, and its memory is another's */
+		return;
+	if (unanswered(r->connection))
+		return;
 	/* the end that is not wanted is about to be given up */
 	if (role_wanted && r->connection->role != ROLE_UNKNOWN && r->connection->role != role_wanted)
 		return;
@@ -441,7 +465,8 @@ static __always_inline void report(struct run *r, struct stream *s, __u32 sink)
 		sink_watermark(r, s);
 		break;
 	case SINK_LIST_ASKED:
-		if (s->version > 0) /* version 0 is answered with a list, which is not reported */
+		/* version 0 is answered with a list, which is not reported; followers ask for the log's end */
+		if (s->version > 0 && (__s64)s->regs[REG_REPLICA] < 0)
 			pending_put(r, s, s->regs[REG_TIMESTAMP]);
 		break;
 	case SINK_LIST_ANSWERED:

@@ -10,6 +10,7 @@
 struct run {
 	struct connection *connection;
 	struct stream *stream;
+	__u64 id; /* the connection's, when the run began */
 };
 
 #define GO_ON 0

@@ -169,7 +169,7 @@ struct connection {
 	__u8 peer_checks;
 	__u32 mmsg_next; /* sendmmsg, recvmmsg: messages done of this call, by direction */
 	__u32 mmsg_next_received;
-	__u32 pad;
+	__u32 unanswered; /* requests before any response was understood */
 };
 
 /* Committed offsets. */
@@ -229,7 +229,10 @@ struct session_key {
 };
 
 struct session_value {
-	__u64 time; /* when the broker last said that nothing else had changed */
+	__u64 time;  /* when the broker last said that nothing else had changed */
+	__u64 since; /* every answer from then on has been seen: older watermarks are not confirmed by it */
+	__s32 epoch; /* of the last request; one more with each (KIP-227) */
+	__u32 pad;
 };
 
 /* Batches of a partition: offset and timestamp (milliseconds of Unix time, as the record says). */

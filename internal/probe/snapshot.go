@@ -66,7 +66,7 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 		}),
 		// A session's time covers its partitions: read first, it is never newer than they are.
 		p.reader.sessions.each(m.Sessions, func(k *bpf.KafkaSessionKey, v *bpf.KafkaSessionValue) {
-			s.Sessions[state.SessionKey{Link: state.LinkID(k.Link), Session: k.Session}] = v.Time
+			s.Sessions[state.SessionKey{Link: state.LinkID(k.Link), Session: k.Session}] = state.Session{Time: v.Time, Since: v.Since}
 		}),
 		p.reader.watermarks.each(m.Watermarks, func(k *bpf.KafkaPartitionKey, v *bpf.KafkaWatermarkValue) {
 			s.Watermarks = append(s.Watermarks, state.Watermark{

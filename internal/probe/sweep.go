@@ -29,6 +29,12 @@ const (
 	idleConnection = time.Hour
 )
 
+// Api keys of the requests that change committed offsets.
+const (
+	apiOffsetCommit    = 8
+	apiTxnOffsetCommit = 28
+)
+
 // Losses counts what the sweep threw away.
 type Losses struct {
 	OrphanResponses uint64 // responses whose request never came to be seen
@@ -44,16 +50,26 @@ func (p *Probe) Sweep(idle time.Duration) error {
 	var errs []error
 
 	var requests []bpf.KafkaRequestKey
+	commits := make(map[bpf.KafkaRequestKey]uint64) // links of the commits that await their answer
 	errs = append(errs, p.reader.requests.each(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
+		if v.Api == apiOffsetCommit || v.Api == apiTxnOffsetCommit {
+			commits[*k] = v.Link
+		}
 		if stale(now, v.Time, p.alive[k.Connection]) {
 			requests = append(requests, *k)
 		}
 	}))
 	p.lost.Unanswered += uint64(len(requests))
 	var pending []bpf.KafkaPendingKey
+	unknown := make(map[bpf.KafkaOffsetKey]uint64) // when the commit was sent whose answer was not seen
 	errs = append(errs, p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
-		if stale(now, v.Time, p.alive[k.Connection]) {
-			pending = append(pending, *k)
+		if !stale(now, v.Time, p.alive[k.Connection]) {
+			return
+		}
+		pending = append(pending, *k)
+		if link := commits[bpf.KafkaRequestKey{Connection: k.Connection, Correlation: k.Correlation}]; link != 0 && v.Group != 0 {
+			key := bpf.KafkaOffsetKey{Link: link, Group: v.Group, Topic: k.Topic, Partition: k.Partition}
+			unknown[key] = max(unknown[key], v.Time)
 		}
 	}))
 	var parked []bpf.KafkaRequestKey
@@ -63,6 +79,10 @@ func (p *Probe) Sweep(idle time.Duration) error {
 		}
 	}))
 	p.lost.OrphanResponses += uint64(len(parked))
+
+	for key, sent := range unknown {
+		errs = append(errs, p.offsetUnknown(key, sent))
+	}
 
 	gone := make(map[uint64]bool)
 	var links []uint64
@@ -95,6 +115,25 @@ func (p *Probe) Sweep(idle time.Duration) error {
 		remove(m.Requests, requests), remove(m.Pending, pending), remove(m.Parked, parked), remove(m.Links, links),
 		p.nextEpoch())
 	return errors.Join(errs...)
+}
+
+// offsetUnknown notes that an offset may have changed: a commit was sent, and its answer was not seen.
+func (p *Probe) offsetUnknown(key bpf.KafkaOffsetKey, sent uint64) error {
+	var known bpf.KafkaOffsetValue
+	switch err := p.objects.Offsets.Lookup(&key, &known); {
+	case errors.Is(err, ebpf.ErrKeyNotExist):
+	case err != nil:
+		return fmt.Errorf("reading map %s: %w", p.objects.Offsets, err)
+	case known.Time >= sent:
+		return nil // something newer is known
+	}
+	err := p.objects.Offsets.Put(&key, &bpf.KafkaOffsetValue{
+		Offset: -1, Time: sent, Acked: sent, LeaderEpoch: -1, Source: uint8(bpf.KafkaOffsetSourceOFFSET_UNKNOWN),
+	})
+	if err != nil {
+		return fmt.Errorf("writing map %s: %w", p.objects.Offsets, err)
+	}
+	return nil
 }
 
 // forgetLinks removes everything that was learnt on links that are gone.
@@ -143,15 +182,15 @@ func (p *Probe) forgetIdle(now uint64, idle time.Duration) error {
 		w := &p.snapshot.Watermarks[i]
 		seen := max(w.Time, w.LogStartTime, w.ProducedTime, w.PositionTime)
 		if w.Session != 0 {
-			seen = max(seen, p.snapshot.Sessions[state.SessionKey{Link: w.Link, Session: w.Session}])
+			seen = max(seen, p.snapshot.Sessions[state.SessionKey{Link: w.Link, Session: w.Session}].Time)
 		}
 		watermarks = appendIf(watermarks, bpf.KafkaPartitionKey{
 			Link: uint64(w.Link), Topic: uint64(w.Topic), Partition: w.Partition,
 		}, older(now, seen, idle))
 	}
 	var sessions []bpf.KafkaSessionKey
-	for k, seen := range p.snapshot.Sessions {
-		sessions = appendIf(sessions, bpf.KafkaSessionKey{Link: uint64(k.Link), Session: k.Session}, older(now, seen, idle))
+	for k, session := range p.snapshot.Sessions {
+		sessions = appendIf(sessions, bpf.KafkaSessionKey{Link: uint64(k.Link), Session: k.Session}, older(now, session.Time, idle))
 	}
 	var members []bpf.KafkaMemberKey
 	for i := range p.snapshot.Members {

@@ -62,6 +62,7 @@ var captures = []capture{
 			"ReplicaState.ReplicaId":         RegReplica,
 			"IsolationLevel":                 RegIsolation,
 			"SessionId":                      RegSession,
+			"SessionEpoch":                   RegGeneration,
 			"Topics.Topic":                   RegTopic,
 			"Topics.TopicId":                 RegTopic,
 			"Topics.Partitions.Partition":    RegPartition,

@@ -31,7 +31,7 @@ func large(n int) *Snapshot {
 		x.Topic, x.Partition = w.topicID(fmt.Sprintf("topic-%d", topic)), partition
 		w.learn(x.Topic, fmt.Sprintf("topic-%d", topic))
 		x.Session = 1
-		w.Sessions[SessionKey{Link: x.Link, Session: 1}] = w.ago(second)
+		w.Sessions[SessionKey{Link: x.Link, Session: 1}] = Session{Time: w.ago(second)}
 		if i%4 == 0 {
 			w.Batches[x.PartitionKey] = []Batch{{First: int64(i), Last: int64(i), FirstTime: 1, MaxTime: 1}}
 		}

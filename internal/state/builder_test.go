@@ -36,7 +36,7 @@ func newWorld() *world {
 			Names:    make(map[NameID]string),
 			TopicIDs: make(map[NameID]NameID),
 			Links:    make(map[LinkID]Link),
-			Sessions: make(map[SessionKey]uint64),
+			Sessions: make(map[SessionKey]Session),
 			Batches:  make(map[PartitionKey][]Batch),
 		},
 		ids: make(map[string]NameID),

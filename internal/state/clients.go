@@ -22,7 +22,7 @@ func (u *update) publishClients() {
 	u.view.Clients = make([]ClientPartition, 0, len(u.places)+len(positions))
 	for i := range u.places {
 		c := &u.places[i]
-		if c.commit == nil || c.twice || !c.owned() {
+		if c.commit == nil || c.twice || c.unknown() || !c.owned() {
 			continue
 		}
 		link := u.links[c.commit.Link]

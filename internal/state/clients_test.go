@@ -166,7 +166,7 @@ func TestPositions(t *testing.T) {
 		{"no longer asked for", func(w *world, a, _ LinkID) { asks(w, a, 9, testMaxAge+1) }, nil},
 		{"not repeated in a session", func(w *world, a, _ LinkID) {
 			asks(w, a, 9, 2*testMaxAge).Session = 7
-			w.Sessions[SessionKey{Link: a, Session: 7}] = w.ago(second)
+			w.Sessions[SessionKey{Link: a, Session: 7}] = Session{Time: w.ago(second)}
 		}, []string{"a  - 9"}},
 		{"the connection has ended", func(w *world, a, _ LinkID) {
 			asks(w, a, 9, second)

@@ -32,6 +32,7 @@ type Model struct {
 type Held struct {
 	Topics   int // entries whose topic id has no name yet
 	Clusters int // entries that two unnamed clusters both claim
+	Offsets  int // committed offsets that nothing has confirmed for IdleTimeout
 }
 
 // New makes a Model.
@@ -77,6 +78,10 @@ type update struct {
 	topicStates map[clusterTopic]topicState // by name or topic id
 	groupStates map[NameID]groupState
 	recreated   map[clusterTopic]topicAge
+
+	// What confirms old offsets; made when there are any.
+	fetching    map[clientPartition]bool
+	coordinated map[heartbeat]bool
 
 	// What the indices stand for, and where to find them: topics by cluster and name, partitions by topic
 	// and number, groups' places by partition and group.

@@ -2,13 +2,17 @@
 
 package state
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // place is what is known of a group's offset in a partition.
 type place struct {
 	partition, group int32
 	newest           *Offset
 	commit           *Offset // the newest that a client committed, nil if none did
+	transaction      *Offset // the newest that was left to the end of a transaction, nil if none was
 	wanted           bool
 	twice            bool // a second, unnamed cluster has an offset of the same names
 }
@@ -30,6 +34,7 @@ func (u *update) joinOffsets() {
 		o := &u.Offsets[i]
 		link := u.links[o.Link]
 		if link == nil {
+			u.model.held.Offsets++
 			continue
 		}
 		topic, ok := u.topicOrHold(link.cluster, o.Topic)
@@ -41,6 +46,10 @@ func (u *update) joinOffsets() {
 			continue
 		}
 		partition := u.partition(topic, o.Partition)
+		if !u.confirmed(o, link, partition) {
+			u.model.held.Offsets++
+			continue
+		}
 		key := pair(partition, group.index)
 		at, known := u.placeIndex[key]
 		if !known {
@@ -55,6 +64,62 @@ func (u *update) joinOffsets() {
 		c.wanted = c.wanted || link.wanted
 		if o.Source == OffsetCommitted && (c.commit == nil || o.newerThan(c.commit)) {
 			c.commit = o
+		}
+		if o.Source == OffsetTransaction && (c.transaction == nil || o.newerThan(c.transaction)) {
+			c.transaction = o
+		}
+	}
+}
+
+// unknown tells that the group has an offset, but which is not known: it changed unseen, or a transaction
+// whose end is not seen may change it at any moment.
+func (c *place) unknown() bool {
+	return c.newest.Source == OffsetUnknown ||
+		(c.transaction != nil && (c.commit == nil || c.transaction.newerThan(c.commit)))
+}
+
+// heartbeat is a group as a broker coordinates it.
+type heartbeat struct {
+	broker netip.AddrPort
+	netns  uint32
+	group  NameID
+}
+
+// confirmed tells whether an offset still is the group's as far as can be seen from its link. An
+// acknowledgement is believed for IdleTimeout. After that the partition may have moved to another host,
+// or the group to another coordinator, and commits there are not seen here: unless the client still
+// fetches the partition, or the broker still answers the group's heartbeats.
+func (u *update) confirmed(o *Offset, link *linkState, partition int32) bool {
+	idle := u.model.options.IdleTimeout
+	if idle <= 0 || u.age(max(o.Since, o.Acked)) <= idle {
+		return true
+	}
+	if u.fetching == nil {
+		u.findConfirmations(idle)
+	}
+	if link.Role == RoleBroker {
+		return u.coordinated[heartbeat{link.Broker, link.NetNS, o.Group}]
+	}
+	return u.fetching[clientPartition{partition, link.Process, link.Client}]
+}
+
+func (u *update) findConfirmations(idle time.Duration) {
+	u.fetching = make(map[clientPartition]bool)
+	for i := range u.Watermarks {
+		w := &u.Watermarks[i]
+		link := u.links[w.Link]
+		if link == nil || !link.Open || link.Role != RoleClient || !u.fresh(refreshed(w.Time, u.sessionTime(w))) {
+			continue
+		}
+		if topic := u.topic(link.cluster, w.Topic); topic.wanted && topic.current {
+			u.fetching[clientPartition{u.partition(topic.index, w.Partition), link.Process, link.Client}] = true
+		}
+	}
+	u.coordinated = make(map[heartbeat]bool)
+	for i := range u.Members {
+		x := &u.Members[i]
+		if link := u.links[x.Link]; link != nil && link.Role == RoleBroker && x.Error == 0 && u.age(x.Time) <= idle {
+			u.coordinated[heartbeat{link.Broker, link.NetNS, x.Group}] = true
 		}
 	}
 }
@@ -83,7 +148,7 @@ func (u *update) publish() {
 	u.view.Groups = make([]GroupPartition, 0, len(u.places))
 	for i := range u.places {
 		c := &u.places[i]
-		if c.newest.Source == OffsetUnknown || c.newest.Source == OffsetDeleted || c.twice || !c.wanted {
+		if c.newest.Source == OffsetDeleted || c.twice || !c.wanted {
 			continue
 		}
 		p := &u.partitions[c.partition]
@@ -93,8 +158,13 @@ func (u *update) publish() {
 			Group:     u.groups[c.group],
 			Topic:     topic.text,
 			Partition: p.number,
-			Committed: c.newest.Offset,
 		}
+		if c.unknown() {
+			row.Unknown = true
+			u.view.Groups = append(u.view.Groups, row)
+			continue
+		}
+		row.Committed = c.newest.Offset
 		if c.newest.Source != OffsetFetched {
 			row.CommitTime = u.wall(c.newest.Acked)
 		}

@@ -72,10 +72,18 @@ func TestCommittedOffset(t *testing.T) {
 			w.offset(b, OffsetUnknown, -1, 3*second)
 			w.fetch(a, 8, 2*second, 1*second)
 		}, 8},
-		{"by a transaction", func(w *world, a, b LinkID) {
+		{"left to the end of a transaction", func(w *world, a, b LinkID) {
 			w.commit(a, 7, 3*second)
-			w.offset(b, OffsetTransaction, 11, 2*second)
-		}, 11},
+			w.offset(b, OffsetTransaction, -1, 2*second)
+		}, none},
+		{"somebody looked before the transaction's end", func(w *world, a, b LinkID) {
+			w.offset(b, OffsetTransaction, -1, 3*second)
+			w.fetch(a, 7, 2*second, second)
+		}, none},
+		{"committed without a transaction since", func(w *world, a, b LinkID) {
+			w.offset(b, OffsetTransaction, -1, 3*second)
+			w.commit(a, 9, 2*second)
+		}, 9},
 		{"by name and by topic id", func(w *world, a, _ LinkID) {
 			w.learn(w.topicID("one"), "t")
 			w.fetch(a, 5, 4*second, 3*second)
@@ -92,7 +100,9 @@ func TestCommittedOffset(t *testing.T) {
 			test.build(w, a, b)
 			got := w.group(t)
 			if test.want == none {
-				require.Nil(t, got)
+				if got != nil {
+					require.Equal(t, GroupPartition{Cluster: "C", Group: "g", Topic: "t", Unknown: true}, *got)
+				}
 				return
 			}
 			require.NotNil(t, got)
@@ -136,8 +146,60 @@ func TestCommitTime(t *testing.T) {
 	w.fetch(a, 8, 2*second, second)
 	assert.Zero(t, w.group(t).CommitTime, "an OffsetFetch does not tell when it was committed")
 
-	w.offset(a, OffsetTransaction, 9, second/2)
-	assert.Equal(t, testTime.Add(-second/2), w.group(t).CommitTime)
+}
+
+// An offset that nobody has confirmed for the idle timeout may no longer be the group's: the partition, or
+// the whole group, may be somewhere that is not seen from here.
+func TestOldOffsetsWantConfirmation(t *testing.T) {
+	old := testIdle + second
+	for _, test := range []struct {
+		name  string
+		build func(w *world)
+		shown bool
+	}{
+		{"nothing else is known", func(w *world) {
+			w.commit(w.client("a", brokerOne, "C"), 7, old)
+		}, false},
+		{"its client still fetches the partition, from another broker", func(w *world) {
+			w.commit(w.client("a", brokerOne, "C"), 7, old)
+			w.high(w.client("a", brokerTwo, "C"), 10, second)
+		}, true},
+		{"its client fetched the partition long ago", func(w *world) {
+			w.commit(w.client("a", brokerOne, "C"), 7, old)
+			w.high(w.client("a", brokerTwo, "C"), 10, old)
+		}, false},
+		{"another client fetches the partition", func(w *world) {
+			w.commit(w.client("a", brokerOne, "C"), 7, old)
+			w.high(w.client("b", brokerTwo, "C"), 10, second)
+		}, false},
+		{"its broker still answers the group", func(w *world) {
+			a := w.broker(7, "a", "10.0.0.9", brokerOne, "C")
+			w.commit(a, 7, old)
+			w.Members = append(w.Members, Member{Link: w.broker(7, "b", "10.0.0.8", brokerOne, "C"),
+				Group: w.name("g"), Member: w.name("m"), Time: w.ago(second)})
+		}, true},
+		{"its broker is no longer the group's coordinator", func(w *world) {
+			a := w.broker(7, "a", "10.0.0.9", brokerOne, "C")
+			w.commit(a, 7, old)
+			w.Members = append(w.Members, Member{Link: a, Group: w.name("g"), Member: w.name("m"), Time: w.ago(second), Error: 16})
+		}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld()
+			test.build(w)
+			m := New(Options{WatermarkMaxAge: testMaxAge, IdleTimeout: testIdle})
+			v := m.Update(w.Snapshot)
+			if test.shown {
+				require.Len(t, v.Groups, 1)
+				assert.Equal(t, int64(7), v.Groups[0].Committed)
+				assert.Zero(t, m.Held().Offsets)
+				return
+			}
+			assert.Empty(t, v.Groups)
+			assert.Empty(t, v.Clients)
+			assert.Equal(t, 1, m.Held().Offsets)
+		})
+	}
 }
 
 func TestPartitionsAreApart(t *testing.T) {

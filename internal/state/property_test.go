@@ -60,7 +60,7 @@ func random(r *rand.Rand) *world {
 			})
 		}
 		for session := range int32(3) {
-			w.Sessions[SessionKey{Link: link, Session: session}] = ago()
+			w.Sessions[SessionKey{Link: link, Session: session}] = Session{Time: ago()}
 		}
 		for range r.IntN(4) {
 			w.Commits = append(w.Commits, CommitCounter{

@@ -22,8 +22,7 @@ type Snapshot struct {
 	Links      map[LinkID]Link
 	Offsets    []Offset
 	Watermarks []Watermark
-	// Sessions is when the broker last said of a fetch session that nothing else in it had changed.
-	Sessions map[SessionKey]uint64
+	Sessions   map[SessionKey]Session
 	// Batches are the latest record batches fetched of a partition.
 	Batches map[PartitionKey][]Batch
 	Commits []CommitCounter
@@ -100,6 +99,12 @@ type PartitionKey struct {
 type SessionKey struct {
 	Link    LinkID
 	Session int32
+}
+
+// Session is what the answers of a fetch session say of the partitions that they leave out.
+type Session struct {
+	Time  uint64 // when the broker last said that nothing else had changed
+	Since uint64 // every answer from then on was seen; watermarks from before are not confirmed
 }
 
 // Watermark is what one link knows of a partition's ends. Offsets are -1 where nothing is known.

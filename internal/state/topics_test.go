@@ -71,7 +71,7 @@ func TestTopicMadeAnew(t *testing.T) {
 	old.Topic, old.Session = before, 7
 	old.LogStart, old.LogStartTime = 900, old.Time
 	old.Produced, old.ProducedTime = 1001, old.Time
-	w.Sessions[SessionKey{Link: a, Session: 7}] = w.ago(second / 2)
+	w.Sessions[SessionKey{Link: a, Session: 7}] = Session{Time: w.ago(second / 2)}
 	w.Batches[PartitionKey{Link: a, Topic: before}] = []Batch{{First: 0, Last: 9, FirstTime: 1, MaxTime: 1}}
 	x := w.high(b, 5, second)
 	x.Topic = after

@@ -27,6 +27,9 @@ type GroupPartition struct {
 	Cluster, Group, Topic string
 	Partition             int32
 
+	// Unknown means that the group has a committed offset, but which is not known: its change was not seen. All fields
+	// below are zero. Sums over the topic's partitions would be wrong without it.
+	Unknown bool
 	// Committed is the last offset whose commit was acknowledged: the next one that the group will read.
 	Committed int64
 	// CommitTime is when that commit was acknowledged; zero if the offset is known from an OffsetFetch response only.

@@ -118,7 +118,11 @@ func (u *update) sessionTime(w *Watermark) uint64 {
 	if w.Session == 0 {
 		return 0
 	}
-	return u.Sessions[SessionKey{Link: w.Link, Session: w.Session}]
+	session := u.Sessions[SessionKey{Link: w.Link, Session: w.Session}]
+	if w.Time < session.Since {
+		return 0 // an answer between the two was not seen, and may have told of a change
+	}
+	return session.Time
 }
 
 func refreshed(time, fresh uint64) uint64 {

@@ -151,7 +151,7 @@ func TestFetchSession(t *testing.T) {
 			if test.other {
 				key.Link = b
 			}
-			w.Sessions[key] = w.ago(test.ago)
+			w.Sessions[key] = Session{Time: w.ago(test.ago)}
 
 			got := w.partition(t)
 			assert.Equal(t, test.fresh, got.HasCurrent)
@@ -170,10 +170,21 @@ func TestFetchSessionSaysNothingOfTheLastStableOffset(t *testing.T) {
 	w.high(a, 60, 30*second).LastStable = 9
 	x := w.high(b, 60, 10*time.Minute)
 	x.LastStable, x.Session = 50, 7
-	w.Sessions[SessionKey{Link: b, Session: 7}] = w.ago(second)
+	w.Sessions[SessionKey{Link: b, Session: 7}] = Session{Time: w.ago(second)}
 	got := w.partition(t)
 	assert.True(t, got.HasLastStable)
 	assert.Equal(t, int64(9), got.LastStable)
+}
+
+// An answer of the session that was not seen may have told of a change: those after it leave it out.
+func TestFetchSessionWithAGap(t *testing.T) {
+	w := newWorld()
+	a := w.client("a", brokerOne, "C")
+	w.high(a, 60, 10*time.Minute).Session = 7
+	w.Sessions[SessionKey{Link: a, Session: 7}] = Session{Time: w.ago(second), Since: w.ago(time.Minute)}
+	assert.False(t, w.partition(t).HasCurrent)
+	w.Sessions[SessionKey{Link: a, Session: 7}] = Session{Time: w.ago(second), Since: w.ago(20 * time.Minute)}
+	assert.True(t, w.partition(t).HasCurrent)
 }
 
 // A session refreshes what was known, it does not make an offset out of nothing.
@@ -181,7 +192,7 @@ func TestFetchSessionWithoutWatermark(t *testing.T) {
 	w := newWorld()
 	a := w.client("a", brokerOne, "C")
 	w.blank(a).Session = 7
-	w.Sessions[SessionKey{Link: a, Session: 7}] = w.ago(second)
+	w.Sessions[SessionKey{Link: a, Session: 7}] = Session{Time: w.ago(second)}
 	assert.Nil(t, w.partition(t))
 }
 

@@ -104,6 +104,10 @@ func (b *batch) groupPartitions(rows []int32) {
 	for _, i := range rows {
 		e := &b.view.Groups[i]
 		group, topic, partition := validName(e.Group), validName(e.Topic), int64(e.Partition)
+		sums.at(groupTopic{group, topic}).add(e)
+		if e.Unknown {
+			continue
+		}
 		b.RecordKafkaConsumerGroupOffsetDataPoint(b.now, e.Committed, group, topic, partition)
 		if e.HasLag {
 			b.RecordKafkaConsumerGroupLagDataPoint(b.now, e.Lag, group, topic, partition)
@@ -114,10 +118,11 @@ func (b *batch) groupPartitions(rows []int32) {
 		if !e.CommitTime.IsZero() {
 			b.RecordKafkaConsumerGroupCommitAgeDataPoint(b.now, b.age(e.CommitTime), group, topic, partition)
 		}
-		sums.at(groupTopic{group, topic}).add(e)
 	}
 	for _, sum := range sums.inOrder() {
-		b.RecordKafkaConsumerGroupOffsetSumDataPoint(b.now, sum.offset, sum.group, sum.topic)
+		if !sum.offsetUnknown {
+			b.RecordKafkaConsumerGroupOffsetSumDataPoint(b.now, sum.offset, sum.group, sum.topic)
+		}
 		if !sum.lagUnknown {
 			b.RecordKafkaConsumerGroupLagSumDataPoint(b.now, sum.lag, sum.group, sum.topic)
 		}
@@ -226,20 +231,19 @@ type groupTopic struct {
 	group, topic string
 }
 
-// groupSum adds up the partitions of one group and topic. The lag of the whole is known only if the lag of each part is:
-// a sum that leaves partitions out would fall when a watermark grows old, and look like progress.
+// groupSum adds up the partitions of one group and topic. The whole is known only if each part is: a sum of lags that
+// leaves partitions out would fall when a watermark grows old, and look like progress.
 type groupSum struct {
 	groupTopic
-	offset, lag int64
-	lagUnknown  bool
+	offset, lag               int64
+	offsetUnknown, lagUnknown bool
 }
 
 func (s *groupSum) add(e *state.GroupPartition) {
 	s.offset += e.Committed
 	s.lag += e.Lag
-	if !e.HasLag {
-		s.lagUnknown = true
-	}
+	s.offsetUnknown = s.offsetUnknown || e.Unknown
+	s.lagUnknown = s.lagUnknown || !e.HasLag
 }
 
 // grouping finds the group of a key, or makes it. It remembers the order in which the groups came.

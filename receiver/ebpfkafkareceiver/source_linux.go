@@ -124,6 +124,7 @@ func (s *kernelSource) stats() (Stats, error) {
 	out.Held = []HeldCount{
 		{Reason: "topic_id_unknown", Count: int64(held.Topics)},
 		{Reason: "cluster_unknown", Count: int64(held.Clusters)},
+		{Reason: "offset_unconfirmed", Count: int64(held.Offsets)},
 	}
 	for kind, n := range s.probe.Connections() {
 		c := ConnectionCount{Role: roleName(kind.Role), State: "candidate", Count: int64(n)}

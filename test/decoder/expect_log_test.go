@@ -99,7 +99,7 @@ func (e *expectation) listOffsetsRequest(m *kmsg.ListOffsetsRequest) {
 		topic := e.text(t.Topic)
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
-			e.report(schema.SinkListAsked, named(schema.RegTopic, topic), number(schema.RegPartition, p.Partition),
+			e.report(schema.SinkListAsked, named(schema.RegTopic, topic), number(schema.RegPartition, p.Partition), number(schema.RegReplica, m.ReplicaID),
 				number(schema.RegTimestamp, p.Timestamp), number(schema.RegIsolation, e.asked.isolation))
 		}
 	}

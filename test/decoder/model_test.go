@@ -119,7 +119,8 @@ func (m *model) apply(w *want, at place) {
 			m.pending[pending] = pendingValue{w.number(schema.RegOffset)}
 		}
 	case schema.SinkListAsked:
-		if topic.usable() && at.asked.version > 0 { // version 0 is not taken from
+		// Version 0 is not taken from, and a follower asks for the end of the log, not for the high watermark.
+		if topic.usable() && at.asked.version > 0 && w.number(schema.RegReplica) < 0 {
 			m.pending[pending] = pendingValue{w.number(schema.RegTimestamp)}
 		}
 	case schema.SinkProduceAsked:
@@ -142,9 +143,11 @@ func (m *model) apply(w *want, at place) {
 		case !wasAsked:
 			m.drops["pending_missing"]++
 			v.offset, v.source = -1, state.OffsetUnknown
+		case v.offset < 0:
+			v.offset, v.source = -1, state.OffsetUnknown
 		case at.asked.key == apiTxnOffsetCommit:
 			m.drops["transaction_unknown"]++
-			v.offset, v.source = -1, state.OffsetUnknown
+			v.offset, v.source = -1, state.OffsetTransaction
 		}
 		m.offsets[offsetKey{at.client, at.asked.group, topic, partition}] = v
 	case schema.SinkOffsetFetched:
@@ -212,8 +215,8 @@ func (m *model) offsetFetched(w *want, at place, topic name, partition int32) {
 	}
 	key := offsetKey{at.client, group, topic, partition}
 	known, ok := m.offsets[key]
-	if ok && known.since > at.askedAt {
-		return // what was acknowledged after this was asked is newer
+	if ok && (known.since > at.askedAt || known.source == state.OffsetTransaction) {
+		return // acknowledged after this was asked, or a transaction may replace it at any moment
 	}
 	if ok && known.source == state.OffsetCommitted && known.offset == w.number(schema.RegOffset) {
 		known.since = at.askedAt // the client's own commit is still what the broker has

@@ -10,6 +10,7 @@ func published(k *kernel, s *state.Snapshot) []claim {
 	for _, o := range s.Offsets {
 		what := map[state.OffsetSource]string{
 			state.OffsetCommitted: "commit", state.OffsetFetched: "fetched", state.OffsetDeleted: "fetched", state.OffsetUnknown: "unknown",
+			state.OffsetTransaction: "unknown",
 		}[o.Source]
 		all = append(all, claim{
 			what: what, group: k.name(uint64(o.Group)), topic: k.name(uint64(o.Topic)), partition: o.Partition, value: o.Offset,

@@ -256,7 +256,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverEbpfKafkaHeld, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_ebpf_kafka_held",
-		metric.WithDescription("Entries that are known but left out of the metrics, because a topic id has no name yet (topic_id_unknown) or two clusters without a known id have the same names (cluster_unknown). [Alpha]"),
+		metric.WithDescription("Entries that are known but left out of the metrics, because a topic id has no name yet (topic_id_unknown) or two clusters without a known id have the same names (cluster_unknown), or nothing has confirmed a committed offset for idle_timeout (offset_unconfirmed). [Alpha]"),
 		metric.WithUnit("{entry}"),
 	)
 	errs = errors.Join(errs, err)

@@ -86,7 +86,7 @@ func AssertEqualReceiverEbpfKafkaFrames(t *testing.T, tt *componenttest.Telemetr
 func AssertEqualReceiverEbpfKafkaHeld(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_ebpf_kafka_held",
-		Description: "Entries that are known but left out of the metrics, because a topic id has no name yet (topic_id_unknown) or two clusters without a known id have the same names (cluster_unknown). [Alpha]",
+		Description: "Entries that are known but left out of the metrics, because a topic id has no name yet (topic_id_unknown) or two clusters without a known id have the same names (cluster_unknown), or nothing has confirmed a committed offset for idle_timeout (offset_unconfirmed). [Alpha]",
 		Unit:        "{entry}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
