@@ -96,7 +96,7 @@ func TestUnreadableBuffer(t *testing.T) {
 func TestOrphanResponses(t *testing.T) {
 	s := situate(t, roomy)
 	s.requireUnderstands(t, "before")
-	const most = 64 // ORPHANS_MAX of bpf/interpreter.h
+	const most = 64 // ORPHANS_MAX of bpf/frames.h
 	for i := range most + 2 {
 		s.feed(false, commitResponse(int32(1000+i), "orders", 2, 0))
 	}

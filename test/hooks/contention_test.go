@@ -47,7 +47,7 @@ func TestContention(t *testing.T) {
 // TestResponsesDuringAWrite: one call writes many requests and takes long, because the last is larger
 // than all buffers. The first are answered, and their answers read, before its hook can run.
 func TestResponsesDuringAWrite(t *testing.T) {
-	const requests, partitions = 40, 50 // requests: below ORPHANS_MAX of bpf/interpreter.h
+	const requests, partitions = 40, 50 // requests: below ORPHANS_MAX of bpf/frames.h
 	eachBackend(t, func(t *testing.T, b probe.Backend) {
 		s := newScene(t, b, clientSeen)
 		w := s.connect("client")
