@@ -81,7 +81,7 @@ fuzz: ## Garbage and mutated frames against the loaded object (FUZZTIME=5m)
 	cd test && $(AS_ROOT) go test ./decoder -run '^$$' -fuzz FuzzMutated -fuzztime $(FUZZTIME)
 
 .PHONY: bench
-bench: ## Decoder, snapshot, model and hooks (root)
+bench: $(COLLECTOR) ## Decoder, snapshot, model, hooks and memory (root)
 	$(AS_ROOT) go test -run '^$$' -bench . ./...
 	cd test && $(AS_ROOT) go test -run '^$$' -bench . ./decoder/... ./hooks/... ./bench/...
 
