@@ -39,7 +39,11 @@ enum drop_reason {
 	DROP_PARKED_TOO_LONG = 28, /* such a response was longer than a parking place */
 	DROP_PEERS_FULL = 29,
 	DROP_COMPAT_SYSCALL = 30, /* a 32-bit system call: its buffers are not looked up */
-	DROP_TXN_FULL = 31,
-	DROP_TXN_LOST = 32, /* offsets of a transaction whose end is not known */
-	DROP_REASONS = 33,
+	DROP_TXN_FULL = 31,	  /* offsets within open transactions */
+	DROP_TXN_LOST = 32,	  /* it is not known to which of two transactions an offset belongs */
+	DROP_GROUPS_FULL = 33,
+	DROP_ASSIGNMENTS_FULL = 34,
+	DROP_GONE_TOPICS_FULL = 35,
+	DROP_SHARES_FULL = 36,
+	DROP_REASONS = 37,
 };

@@ -210,7 +210,6 @@ static __always_inline void count_frame(struct stream *s)
 
 #define API_PRODUCE 0
 #define API_FETCH 1
-#define API_TXN_OFFSET_COMMIT 28
 
 /* A whole request has been sent: its response may be read from now on. */
 static __always_inline long end_request(struct run *r, struct stream *s)
@@ -248,7 +247,7 @@ static __always_inline long end_request(struct run *r, struct stream *s)
 	v.version = s->version;
 	v.isolation = s->regs[REG_ISOLATION];
 	v.follower = s->api == API_FETCH && (__s64)s->regs[REG_REPLICA] >= 0;
-	v.txn_commit = s->api == API_TXN_OFFSET_COMMIT;
+	v.committed = s->regs[REG_COMMITTED];
 	v.ambiguous = bpf_map_lookup_elem(&requests, &k) != 0;
 	if (bpf_map_update_elem(&requests, &k, &v, BPF_ANY)) {
 		drop(DROP_REQUESTS_FULL);

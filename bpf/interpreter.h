@@ -265,6 +265,31 @@ static __always_inline long step_batch(struct run *r, struct stream *s)
 	return GO_ON;
 }
 
+/* Bytes that are a message of their own, which Kafka's brokers do not look into. Whatever it turns out to
+ * be, the frame goes on behind it: see embedded_lost.
+ */
+static __always_inline long step_embed(struct run *r, struct stream *s, const struct op *op)
+{
+	enum taken t;
+	__s64 length;
+
+	t = take_length(r, s, op->flags & OP_FLAG_COMPACT, 4, &length);
+	if (t != TAKEN)
+		return t == AGAIN ? GO_ON : STOP;
+	if (length < -1 || length > (__s64)s->frame_left)
+		return lose(r, s, DROP_MALFORMED);
+	if (length <= 0) {
+		s->pc = op->arg;
+		return GO_ON;
+	}
+	s->outer_left = s->frame_left - length;
+	s->frame_left = length;
+	s->region_end = op->arg;
+	s->embedded = s->depth + 1;
+	s->pc++;
+	return GO_ON;
+}
+
 static __always_inline long step_integer(struct run *r, struct stream *s, const struct op *op, __u32 n)
 {
 	enum taken t = take(r, s, n);
@@ -387,8 +412,15 @@ static long step(__u32 i, struct run *r)
 	case OP_BATCH:
 		return step_batch(r, s);
 	case OP_REPORT:
+		if (!report(r, s, op.arg))
+			s->pc++;
+		return GO_ON;
+	case OP_EMBED:
+		return step_embed(r, s, &op);
+	case OP_EMBED_END:
+		s->frame_left = s->outer_left;
+		s->embedded = 0;
 		s->pc++;
-		report(r, s, op.arg);
 		return GO_ON;
 	}
 	return lose(r, s, DROP_MALFORMED);

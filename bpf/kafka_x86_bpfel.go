@@ -19,6 +19,21 @@ type KafkaApi struct {
 	Max int16
 }
 
+type KafkaAssignmentKey struct {
+	_         structs.HostLayout
+	Link      uint64
+	Group     uint64
+	Topic     uint64
+	Partition int32
+	Pad       uint32
+}
+
+type KafkaAssignmentValue struct {
+	_        structs.HostLayout
+	Member   uint64
+	Assigned uint64
+}
+
 type KafkaCommitsKey struct {
 	_     structs.HostLayout
 	Link  uint64
@@ -70,12 +85,12 @@ type KafkaConnection struct {
 		FrameLeft    uint64
 		Skip         uint64
 		RegionLeft   uint64
+		OuterLeft    uint64
 		RegionEnd    uint32
 		Pc           uint32
 		Carried      uint32
 		NameGot      uint32
 		Correlation  uint32
-		Sequence     uint32
 		Busy         uint32
 		Api          int16
 		Version      int16
@@ -91,9 +106,10 @@ type KafkaConnection struct {
 		Direction    uint8
 		FrameBegan   uint8
 		ReplayWanted uint8
-		Pad          [2]uint8
+		Embedded     uint8
+		Pad          uint8
 		Replay       uint32
-		Pad2         uint32
+		Pad2         [2]uint32
 	}
 	Tuple            KafkaTuple
 	Id               uint64
@@ -112,6 +128,7 @@ type KafkaConnection struct {
 	MmsgNext         uint32
 	MmsgNextReceived uint32
 	Unanswered       uint32
+	Joining          uint64
 }
 
 type KafkaCounters struct {
@@ -163,8 +180,34 @@ const (
 	KafkaDropReasonDROP_COMPAT_SYSCALL    KafkaDropReason = 30
 	KafkaDropReasonDROP_TXN_FULL          KafkaDropReason = 31
 	KafkaDropReasonDROP_TXN_LOST          KafkaDropReason = 32
-	KafkaDropReasonDROP_REASONS           KafkaDropReason = 33
+	KafkaDropReasonDROP_GROUPS_FULL       KafkaDropReason = 33
+	KafkaDropReasonDROP_ASSIGNMENTS_FULL  KafkaDropReason = 34
+	KafkaDropReasonDROP_GONE_TOPICS_FULL  KafkaDropReason = 35
+	KafkaDropReasonDROP_SHARES_FULL       KafkaDropReason = 36
+	KafkaDropReasonDROP_REASONS           KafkaDropReason = 37
 )
+
+type KafkaGoneKey struct {
+	_     structs.HostLayout
+	Link  uint64
+	Topic uint64
+}
+
+type KafkaGroupKey struct {
+	_     structs.HostLayout
+	Link  uint64
+	Group uint64
+}
+
+type KafkaGroupValue struct {
+	_             structs.HostLayout
+	First         uint64
+	Deleted       uint64
+	Joining       uint64
+	Joined        uint64
+	RebalancingNs uint64
+	Rebalances    uint64
+}
 
 type KafkaIgnoredValue struct {
 	_          structs.HostLayout
@@ -204,6 +247,7 @@ type KafkaMemberKey struct {
 type KafkaMemberValue struct {
 	_          structs.HostLayout
 	Time       uint64
+	Assigned   uint64
 	Generation int32
 	Error      int16
 	Api        int16
@@ -289,7 +333,9 @@ const (
 	KafkaOpCodeOP_RECORDS       KafkaOpCode = 21
 	KafkaOpCodeOP_BATCH         KafkaOpCode = 22
 	KafkaOpCodeOP_REPORT        KafkaOpCode = 23
-	KafkaOpCodeOP_CODES         KafkaOpCode = 24
+	KafkaOpCodeOP_EMBED         KafkaOpCode = 24
+	KafkaOpCodeOP_EMBED_END     KafkaOpCode = 25
+	KafkaOpCodeOP_CODES         KafkaOpCode = 26
 )
 
 type KafkaParkedValue struct {
@@ -328,12 +374,12 @@ type KafkaParkedValue struct {
 		FrameLeft    uint64
 		Skip         uint64
 		RegionLeft   uint64
+		OuterLeft    uint64
 		RegionEnd    uint32
 		Pc           uint32
 		Carried      uint32
 		NameGot      uint32
 		Correlation  uint32
-		Sequence     uint32
 		Busy         uint32
 		Api          int16
 		Version      int16
@@ -349,9 +395,10 @@ type KafkaParkedValue struct {
 		Direction    uint8
 		FrameBegan   uint8
 		ReplayWanted uint8
-		Pad          [2]uint8
+		Embedded     uint8
+		Pad          uint8
 		Replay       uint32
-		Pad2         uint32
+		Pad2         [2]uint32
 	}
 	Length uint32
 	Filled uint32
@@ -419,8 +466,8 @@ const (
 	KafkaRegNameREG_BATCH_TIME     KafkaRegName = 27
 	KafkaRegNameREG_BATCH_MAX_TIME KafkaRegName = 28
 	KafkaRegNameREG_TXN            KafkaRegName = 29
-	KafkaRegNameREG_UNUSED_30      KafkaRegName = 30
-	KafkaRegNameREG_SCRATCH        KafkaRegName = 31
+	KafkaRegNameREG_SCRATCH        KafkaRegName = 30
+	KafkaRegNameREG_ASSIGNMENT     KafkaRegName = 31
 	KafkaRegNameREG_NAMES          KafkaRegName = 32
 )
 
@@ -438,7 +485,7 @@ type KafkaRequest struct {
 	Isolation     int8
 	Ambiguous     uint8
 	Follower      uint8
-	TxnCommit     uint8
+	Committed     uint8
 	Pad           [2]uint8
 	Generation    int32
 	Pad2          uint32
@@ -474,6 +521,23 @@ type KafkaSessionValue struct {
 	Pad   uint32
 }
 
+type KafkaShareKey struct {
+	_         structs.HostLayout
+	Link      uint64
+	Group     uint64
+	Topic     uint64
+	Partition int32
+	Pad       uint32
+}
+
+type KafkaShareValue struct {
+	_        structs.HostLayout
+	First    uint64
+	Accepted uint64
+	Released uint64
+	Rejected uint64
+}
+
 type KafkaSink uint32
 
 const (
@@ -493,7 +557,18 @@ const (
 	KafkaSinkSINK_CLUSTER          KafkaSink = 13
 	KafkaSinkSINK_MEMBER           KafkaSink = 14
 	KafkaSinkSINK_TXN_END          KafkaSink = 15
-	KafkaSinkSINKS                 KafkaSink = 16
+	KafkaSinkSINK_TXN_MARKER       KafkaSink = 16
+	KafkaSinkSINK_OFFSET_DELETED   KafkaSink = 17
+	KafkaSinkSINK_GROUP_DELETED    KafkaSink = 18
+	KafkaSinkSINK_TOPIC_DELETED    KafkaSink = 19
+	KafkaSinkSINK_JOIN_ASKED       KafkaSink = 20
+	KafkaSinkSINK_ASSIGNMENT       KafkaSink = 21
+	KafkaSinkSINK_ASSIGNED         KafkaSink = 22
+	KafkaSinkSINK_SHARE_TYPE       KafkaSink = 23
+	KafkaSinkSINK_SHARE_BATCH      KafkaSink = 24
+	KafkaSinkSINK_SHARE_ASKED      KafkaSink = 25
+	KafkaSinkSINK_SHARE_ANSWERED   KafkaSink = 26
+	KafkaSinkSINKS                 KafkaSink = 27
 )
 
 type KafkaTimesValue struct {
@@ -533,6 +608,25 @@ type KafkaTuple struct {
 	Netns      uint32
 }
 
+type KafkaTxnOffset struct {
+	_             structs.HostLayout
+	Key           KafkaOffsetKey
+	ProducerKey   uint64
+	Next          uint64
+	Acked         uint64
+	Offset        int64
+	LeaderEpoch   int32
+	ProducerEpoch uint16
+	Pad           uint16
+}
+
+type KafkaTxnProducer struct {
+	_        structs.HostLayout
+	First    uint64
+	Time     uint64
+	Producer int64
+}
+
 type KafkaWatermarkValue struct {
 	_             structs.HostLayout
 	HighWatermark int64
@@ -552,11 +646,14 @@ type KafkaWatermarkValue struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	KafkaMapAssignments        = "assignments"
 	KafkaMapBlankConnection    = "blank_connection"
 	KafkaMapBlankParked        = "blank_parked"
 	KafkaMapBlankTimes         = "blank_times"
 	KafkaMapCommits            = "commits"
 	KafkaMapConnections        = "connections"
+	KafkaMapGone               = "gone"
+	KafkaMapGroups             = "groups"
 	KafkaMapIgnored            = "ignored"
 	KafkaMapLinks              = "links"
 	KafkaMapMembers            = "members"
@@ -567,10 +664,13 @@ const (
 	KafkaMapPending            = "pending"
 	KafkaMapRequests           = "requests"
 	KafkaMapSessions           = "sessions"
+	KafkaMapShares             = "shares"
 	KafkaMapStats              = "stats"
 	KafkaMapTimes              = "times"
 	KafkaMapTopicIds           = "topic_ids"
 	KafkaMapTrace              = "trace"
+	KafkaMapTxnOffsets         = "txn_offsets"
+	KafkaMapTxnProducers       = "txn_producers"
 	KafkaMapWatermarks         = "watermarks"
 	KafkaProgFeedTest          = "feed_test"
 	KafkaProgSocketReceived    = "socket_received"
@@ -656,11 +756,14 @@ type KafkaProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KafkaMapSpecs struct {
+	Assignments     *ebpf.MapSpec `ebpf:"assignments"`
 	BlankConnection *ebpf.MapSpec `ebpf:"blank_connection"`
 	BlankParked     *ebpf.MapSpec `ebpf:"blank_parked"`
 	BlankTimes      *ebpf.MapSpec `ebpf:"blank_times"`
 	Commits         *ebpf.MapSpec `ebpf:"commits"`
 	Connections     *ebpf.MapSpec `ebpf:"connections"`
+	Gone            *ebpf.MapSpec `ebpf:"gone"`
+	Groups          *ebpf.MapSpec `ebpf:"groups"`
 	Ignored         *ebpf.MapSpec `ebpf:"ignored"`
 	Links           *ebpf.MapSpec `ebpf:"links"`
 	Members         *ebpf.MapSpec `ebpf:"members"`
@@ -671,10 +774,13 @@ type KafkaMapSpecs struct {
 	Pending         *ebpf.MapSpec `ebpf:"pending"`
 	Requests        *ebpf.MapSpec `ebpf:"requests"`
 	Sessions        *ebpf.MapSpec `ebpf:"sessions"`
+	Shares          *ebpf.MapSpec `ebpf:"shares"`
 	Stats           *ebpf.MapSpec `ebpf:"stats"`
 	Times           *ebpf.MapSpec `ebpf:"times"`
 	TopicIds        *ebpf.MapSpec `ebpf:"topic_ids"`
 	Trace           *ebpf.MapSpec `ebpf:"trace"`
+	TxnOffsets      *ebpf.MapSpec `ebpf:"txn_offsets"`
+	TxnProducers    *ebpf.MapSpec `ebpf:"txn_producers"`
 	Watermarks      *ebpf.MapSpec `ebpf:"watermarks"`
 }
 
@@ -726,11 +832,14 @@ func (o *KafkaObjects) Close() error {
 //
 // It can be passed to LoadKafkaObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KafkaMaps struct {
+	Assignments     *ebpf.Map `ebpf:"assignments"`
 	BlankConnection *ebpf.Map `ebpf:"blank_connection"`
 	BlankParked     *ebpf.Map `ebpf:"blank_parked"`
 	BlankTimes      *ebpf.Map `ebpf:"blank_times"`
 	Commits         *ebpf.Map `ebpf:"commits"`
 	Connections     *ebpf.Map `ebpf:"connections"`
+	Gone            *ebpf.Map `ebpf:"gone"`
+	Groups          *ebpf.Map `ebpf:"groups"`
 	Ignored         *ebpf.Map `ebpf:"ignored"`
 	Links           *ebpf.Map `ebpf:"links"`
 	Members         *ebpf.Map `ebpf:"members"`
@@ -741,20 +850,26 @@ type KafkaMaps struct {
 	Pending         *ebpf.Map `ebpf:"pending"`
 	Requests        *ebpf.Map `ebpf:"requests"`
 	Sessions        *ebpf.Map `ebpf:"sessions"`
+	Shares          *ebpf.Map `ebpf:"shares"`
 	Stats           *ebpf.Map `ebpf:"stats"`
 	Times           *ebpf.Map `ebpf:"times"`
 	TopicIds        *ebpf.Map `ebpf:"topic_ids"`
 	Trace           *ebpf.Map `ebpf:"trace"`
+	TxnOffsets      *ebpf.Map `ebpf:"txn_offsets"`
+	TxnProducers    *ebpf.Map `ebpf:"txn_producers"`
 	Watermarks      *ebpf.Map `ebpf:"watermarks"`
 }
 
 func (m *KafkaMaps) Close() error {
 	return _KafkaClose(
+		m.Assignments,
 		m.BlankConnection,
 		m.BlankParked,
 		m.BlankTimes,
 		m.Commits,
 		m.Connections,
+		m.Gone,
+		m.Groups,
 		m.Ignored,
 		m.Links,
 		m.Members,
@@ -765,10 +880,13 @@ func (m *KafkaMaps) Close() error {
 		m.Pending,
 		m.Requests,
 		m.Sessions,
+		m.Shares,
 		m.Stats,
 		m.Times,
 		m.TopicIds,
 		m.Trace,
+		m.TxnOffsets,
+		m.TxnProducers,
 		m.Watermarks,
 	)
 }

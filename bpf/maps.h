@@ -35,6 +35,12 @@ MAP(watermarks, BPF_MAP_TYPE_HASH, struct partition_key, struct watermark_value,
 MAP(times, BPF_MAP_TYPE_HASH, struct partition_key, struct times_value, 32768);
 MAP(sessions, BPF_MAP_TYPE_HASH, struct session_key, struct session_value, 16384);
 MAP(commits, BPF_MAP_TYPE_HASH, struct commits_key, struct commits_value, 16384);
+MAP(txn_offsets, BPF_MAP_TYPE_HASH, __u64, struct txn_offset, 32768);
+MAP(txn_producers, BPF_MAP_TYPE_HASH, __u64, struct txn_producer, 4096);
+MAP(groups, BPF_MAP_TYPE_HASH, struct group_key, struct group_value, 16384);
+MAP(assignments, BPF_MAP_TYPE_HASH, struct assignment_key, struct assignment_value, 65536);
+MAP(gone, BPF_MAP_TYPE_HASH, struct gone_key, __u64, 4096);
+MAP(shares, BPF_MAP_TYPE_HASH, struct share_key, struct share_value, 16384);
 MAP(members, BPF_MAP_TYPE_HASH, struct member_key, struct member_value, 16384);
 MAP(peers, BPF_MAP_TYPE_HASH, struct tuple, __u64, 16384);
 

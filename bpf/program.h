@@ -30,7 +30,9 @@ enum op_code {
 	OP_RECORDS = 21,     /* length of record data; none: jump to arg; flags: compact */
 	OP_BATCH = 22,	     /* one record batch; the last one: jump to where OP_RECORDS said */
 	OP_REPORT = 23,	     /* hand the registers to the sink arg */
-	OP_CODES = 24,
+	OP_EMBED = 24,	   /* bytes that are a message; none: jump to arg; they end with OP_SKIP_FRAME, OP_EMBED_END */
+	OP_EMBED_END = 25, /* just before the arg of OP_EMBED */
+	OP_CODES = 26,
 };
 
 #define OP_FLAG_COMPACT 1   /* lengths and counts are unsigned varints plus one */
@@ -74,11 +76,15 @@ enum reg_name {
 	REG_BATCH_LAST = 26,
 	REG_BATCH_TIME = 27,
 	REG_BATCH_MAX_TIME = 28,
-	REG_TXN = 29,
-	REG_UNUSED_30 = 30,
-	REG_SCRATCH = 31,
+	REG_TXN = 29, /* where the walk along a transaction's offsets is; 0: in none */
+	REG_SCRATCH = 30,
+	REG_ASSIGNMENT = 31, /* an assignment came along */
 	REG_NAMES = 32,
 };
+
+/* Share groups use registers that their messages have no other use for. */
+#define REG_ACK_TYPE REG_TIMESTAMP
+#define REG_COUNT REG_THROTTLE
 
 enum sink {
 	SINK_COMMIT_ASKED = 0,	    /* OffsetCommit, TxnOffsetCommit requests: one partition */
@@ -96,8 +102,19 @@ enum sink {
 	SINK_TOPIC_ID = 12,	    /* Metadata: a topic's name and id */
 	SINK_CLUSTER = 13,	    /* Metadata, DescribeCluster: the cluster id */
 	SINK_MEMBER = 14,	    /* group membership: joined, heartbeat, left */
-	SINK_TXN_END = 15,	    /* EndTxn */
-	SINKS = 16,
+	SINK_TXN_END = 15,	    /* EndTxn response */
+	SINK_TXN_MARKER = 16,	    /* WriteTxnMarkers request: one producer */
+	SINK_OFFSET_DELETED = 17,   /* OffsetDelete response: one partition */
+	SINK_GROUP_DELETED = 18,    /* DeleteGroups response: one group */
+	SINK_TOPIC_DELETED = 19,    /* DeleteTopics response: one topic */
+	SINK_JOIN_ASKED = 20,	    /* JoinGroup request */
+	SINK_ASSIGNMENT = 21,	    /* SyncGroup, ConsumerGroupHeartbeat responses: an assignment begins */
+	SINK_ASSIGNED = 22,	    /* ... one partition of it */
+	SINK_SHARE_TYPE = 23,	    /* ShareFetch, ShareAcknowledge requests: one type of a batch */
+	SINK_SHARE_BATCH = 24,	    /* ... the end of the batch */
+	SINK_SHARE_ASKED = 25,	    /* ... the end of the partition */
+	SINK_SHARE_ANSWERED = 26,   /* their responses: one partition */
+	SINKS = 27,
 };
 
 #define NAME_NONE 0    /* null: nothing was said */

@@ -86,7 +86,9 @@ func TestOpCodes(t *testing.T) {
 		"OP_RECORDS":       int(schema.OpRecords),
 		"OP_BATCH":         int(schema.OpBatch),
 		"OP_REPORT":        int(schema.OpReport),
-		"OP_CODES":         int(schema.OpReport) + 1,
+		"OP_EMBED":         int(schema.OpEmbed),
+		"OP_EMBED_END":     int(schema.OpEmbedEnd),
+		"OP_CODES":         int(schema.OpEmbedEnd) + 1,
 	}
 	assert.Equal(t, want, enum(t, header(t, "program.h"), "op_code"))
 	// The object was built from that header: its own last and an arbitrary one.
@@ -126,8 +128,8 @@ func TestRegisters(t *testing.T) {
 		"REG_BATCH_TIME":     int(schema.RegBatchTime),
 		"REG_BATCH_MAX_TIME": int(schema.RegBatchMaxTime),
 		"REG_TXN":            int(schema.RegTxn),
-		"REG_UNUSED_30":      int(schema.RegTxn) + 1,
 		"REG_SCRATCH":        int(schema.RegScratch),
+		"REG_ASSIGNMENT":     int(schema.RegAssignment),
 		"REG_NAMES":          int(schema.Registers),
 	}
 	assert.Equal(t, want, enum(t, header(t, "program.h"), "reg_name"))
@@ -153,7 +155,18 @@ func TestSinks(t *testing.T) {
 		"SINK_CLUSTER":          int(schema.SinkCluster),
 		"SINK_MEMBER":           int(schema.SinkMember),
 		"SINK_TXN_END":          int(schema.SinkTxnEnd),
-		"SINKS":                 int(schema.SinkTxnEnd) + 1,
+		"SINK_TXN_MARKER":       int(schema.SinkTxnMarker),
+		"SINK_OFFSET_DELETED":   int(schema.SinkOffsetDeleted),
+		"SINK_GROUP_DELETED":    int(schema.SinkGroupDeleted),
+		"SINK_TOPIC_DELETED":    int(schema.SinkTopicDeleted),
+		"SINK_JOIN_ASKED":       int(schema.SinkJoinAsked),
+		"SINK_ASSIGNMENT":       int(schema.SinkAssignment),
+		"SINK_ASSIGNED":         int(schema.SinkAssigned),
+		"SINK_SHARE_TYPE":       int(schema.SinkShareType),
+		"SINK_SHARE_BATCH":      int(schema.SinkShareBatch),
+		"SINK_SHARE_ASKED":      int(schema.SinkShareAsked),
+		"SINK_SHARE_ANSWERED":   int(schema.SinkShareAnswered),
+		"SINKS":                 int(schema.SinkShareAnswered) + 1,
 	}
 	assert.Equal(t, want, enum(t, header(t, "program.h"), "sink"))
 	assert.EqualValues(t, want["SINKS"], bpf.KafkaSinkSINKS)

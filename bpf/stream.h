@@ -30,6 +30,20 @@ static __always_inline void stream_rewind(struct stream *s, __u32 kind)
 	s->shift = 0;
 	s->tags_left = 0;
 	s->frame_left = 0;
+	s->embedded = 0;
+}
+
+/* Embedded bytes are not the message that they were taken for: pass over the rest of them. */
+static __always_inline long embedded_lost(struct stream *s)
+{
+	s->depth = s->embedded - 1;
+	s->pc = s->region_end - 2; /* OP_SKIP_FRAME */
+	s->carried = 0;
+	s->skip = 0;
+	s->phase = 0;
+	s->varint = 0;
+	s->shift = 0;
+	return GO_ON;
 }
 
 /* The place is lost: nothing more of this frame is believed. A frame that began in an earlier call
@@ -39,6 +53,8 @@ static __always_inline long lose(struct run *r, struct stream *s, __u32 reason)
 {
 	struct connection *c = r->connection;
 
+	if (s->embedded && (reason == DROP_MALFORMED || reason == DROP_NESTING))
+		return embedded_lost(s);
 	if (s->in_sync || (s->in_frame && c->confirmed)) /* what never was Kafka is no loss */
 		drop(reason);
 	if (s->in_sync) {
@@ -66,6 +82,16 @@ static __always_inline void consume(struct run *r, struct stream *s, __u64 n)
 	s->frame_left -= n;
 	if (s->region_left)
 		s->region_left -= n;
+}
+
+/* A frame that may have a part missing: another thread wrote or read at the same time. */
+static __always_inline void stream_disturbed(struct stream *s)
+{
+	if (!s->lost)
+		return;
+	s->lost = 0;
+	s->in_sync = 0;
+	stream_rewind(s, s->kind);
 }
 
 enum taken {

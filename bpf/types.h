@@ -85,8 +85,8 @@ struct request {
 	__u16 producer_epoch;
 	__s8 isolation;
 	__u8 ambiguous;
-	__u8 follower; /* a Fetch of another broker */
-	__u8 txn_commit;
+	__u8 follower;	/* a Fetch of another broker */
+	__u8 committed; /* EndTxn */
 	__u8 pad[2];
 	__s32 generation;
 	__u32 pad2;
@@ -125,12 +125,12 @@ struct stream {
 	__u64 frame_left;
 	__u64 skip;
 	__u64 region_left; /* record data */
-	__u32 region_end;  /* pc behind it */
+	__u64 outer_left;  /* of the frame, behind the bytes that are decoded as a message of their own */
+	__u32 region_end;  /* pc behind either */
 	__u32 pc;
 	__u32 carried;
 	__u32 name_got;
 	__u32 correlation;
-	__u32 sequence;
 	__u32 busy;
 	__s16 api;
 	__s16 version;
@@ -146,9 +146,10 @@ struct stream {
 	__u8 direction;	    /* 0 sent, 1 received */
 	__u8 frame_began;   /* a frame's head began within this call */
 	__u8 replay_wanted; /* a parked response can be understood now ... */
-	__u8 pad[2];
+	__u8 embedded;	    /* 1 and the depth of the arrays around the embedded message; 0: in none */
+	__u8 pad;
 	__u32 replay; /* ... the one with this correlation id */
-	__u32 pad2;
+	__u32 pad2[2];
 };
 
 struct connection {
@@ -170,6 +171,7 @@ struct connection {
 	__u32 mmsg_next; /* sendmmsg, recvmmsg: messages done of this call, by direction */
 	__u32 mmsg_next_received;
 	__u32 unanswered; /* requests before any response was understood */
+	__u64 joining;	  /* its member rebalances since; 0: it does not */
 };
 
 /* Committed offsets. */
@@ -184,7 +186,7 @@ struct offset_key {
 enum offset_source {
 	OFFSET_COMMIT = 0,
 	OFFSET_FETCH = 1,
-	OFFSET_TXN = 2,
+	OFFSET_TXN = 2,	    /* by a transaction that has ended */
 	OFFSET_UNKNOWN = 3, /* changed, but to what was not seen: publish nothing */
 	OFFSET_DELETED = 4, /* the broker has none */
 };
@@ -265,6 +267,25 @@ struct pending_value {
 	__u32 sequence;
 };
 
+/* An offset within an open transaction: in the list of its producer. Key: a hash of `key` and producer. */
+struct txn_offset {
+	struct offset_key key;
+	__u64 producer_key;
+	__u64 next; /* 0: the last one */
+	__u64 acked;
+	__s64 offset;
+	__s32 leader_epoch;
+	__u16 producer_epoch;
+	__u16 pad;
+};
+
+/* Key: a hash of process, client and producer id. */
+struct txn_producer {
+	__u64 first; /* of the list of its offsets */
+	__u64 time;  /* when it was last heard of */
+	__s64 producer;
+};
+
 struct commits_key {
 	__u64 link;
 	__u64 group;
@@ -289,17 +310,63 @@ struct member_key {
 	__u64 member;
 };
 
-enum member_state {
-	MEMBER_STABLE = 0,
-	MEMBER_LEFT = 1,
-	MEMBER_REBALANCING = 2,
-};
-
 struct member_value {
-	__u64 time; /* of the last answered heartbeat */
+	__u64 time;	/* of the last answered heartbeat */
+	__u64 assigned; /* when the answer was asked for that last said what it owns; 0: never */
 	__s32 generation;
 	__s16 error;
 	__s16 api;
+};
+
+/* Who owns a partition, as its coordinator told the member. Of old as soon as the member was told anew. */
+struct assignment_key {
+	__u64 link;
+	__u64 group;
+	__u64 topic;
+	__s32 partition;
+	__u32 pad;
+};
+
+struct assignment_value {
+	__u64 member;
+	__u64 assigned; /* as of the member */
+};
+
+/* What one link knows of a group as a whole. */
+struct group_key {
+	__u64 link;
+	__u64 group;
+};
+
+struct group_value {
+	__u64 first;	      /* when it was first heard of */
+	__u64 deleted;	      /* when DeleteGroups was answered; 0: never; likewise below */
+	__u64 joining;	      /* when a member last began to rebalance ... */
+	__u64 joined;	      /* ... and had its new assignment */
+	__u64 rebalancing_ns; /* spent between the two, by all members */
+	__u64 rebalances;     /* so often, by all members */
+};
+
+/* A topic that a broker does not have (any more). */
+struct gone_key {
+	__u64 link;
+	__u64 topic;
+};
+
+/* Records that members of a share group have acknowledged (KIP-932). */
+struct share_key {
+	__u64 link;
+	__u64 group;
+	__u64 topic;
+	__s32 partition;
+	__u32 pad;
+};
+
+struct share_value {
+	__u64 first; /* when counting began */
+	__u64 accepted;
+	__u64 released;
+	__u64 rejected;
 };
 
 struct parked_value {

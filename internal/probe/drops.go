@@ -48,6 +48,10 @@ var reasonNames = [Reasons]string{
 	bpf.KafkaDropReasonDROP_COMPAT_SYSCALL:    "compat_syscall",
 	bpf.KafkaDropReasonDROP_TXN_FULL:          "transaction_full",
 	bpf.KafkaDropReasonDROP_TXN_LOST:          "transaction_unknown",
+	bpf.KafkaDropReasonDROP_GROUPS_FULL:       "groups_full",
+	bpf.KafkaDropReasonDROP_ASSIGNMENTS_FULL:  "assignments_full",
+	bpf.KafkaDropReasonDROP_GONE_TOPICS_FULL:         "gone_topics_full",
+	bpf.KafkaDropReasonDROP_SHARES_FULL:       "shares_full",
 }
 
 // String is the reason as it stands in the attribute `reason` of the receiver's own metrics.

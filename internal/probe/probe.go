@@ -131,19 +131,25 @@ const traceBytes = 1 << 22
 // entries bring theirs about.
 func sizes(o *Options) map[string]uint32 {
 	return map[string]uint32{
-		bpf.KafkaMapConnections: o.Connections,
-		bpf.KafkaMapPeers:       o.Connections,
-		bpf.KafkaMapLinks:       o.Connections,
-		bpf.KafkaMapSessions:    o.Connections,
-		bpf.KafkaMapMembers:     o.Connections,
-		bpf.KafkaMapOffsets:     o.Offsets,
-		bpf.KafkaMapCommits:     o.Offsets / 8, // by topic, not by partition
-		bpf.KafkaMapWatermarks:  o.Watermarks,
-		bpf.KafkaMapTimes:       o.Watermarks / 4, // 300 bytes each: kept for the first ones only
-		bpf.KafkaMapNames:       o.Names,
-		bpf.KafkaMapTopicIds:    o.Names / 2, // an id and a name are two names
-		bpf.KafkaMapPending:     o.Pending,
-		bpf.KafkaMapRequests:    o.Pending,
+		bpf.KafkaMapConnections:  o.Connections,
+		bpf.KafkaMapPeers:        o.Connections,
+		bpf.KafkaMapLinks:        o.Connections,
+		bpf.KafkaMapSessions:     o.Connections,
+		bpf.KafkaMapMembers:      o.Connections,
+		bpf.KafkaMapOffsets:      o.Offsets,
+		bpf.KafkaMapCommits:      o.Offsets / 8, // by topic, not by partition
+		bpf.KafkaMapWatermarks:   o.Watermarks,
+		bpf.KafkaMapTimes:        o.Watermarks / 4, // 300 bytes each: kept for the first ones only
+		bpf.KafkaMapNames:        o.Names,
+		bpf.KafkaMapTopicIds:     o.Names / 2, // an id and a name are two names
+		bpf.KafkaMapPending:      o.Pending,
+		bpf.KafkaMapTxnOffsets:   o.Pending,
+		bpf.KafkaMapTxnProducers: o.Pending / 8,
+		bpf.KafkaMapGroups:       o.Connections,
+		bpf.KafkaMapAssignments:  o.Offsets / 2, // only of members that are seen to join
+		bpf.KafkaMapShares:       o.Offsets / 8,
+		bpf.KafkaMapGone:         o.Names / 8,
+		bpf.KafkaMapRequests:     o.Pending,
 	}
 }
 

@@ -17,17 +17,22 @@ import (
 func (p *Probe) Snapshot() (*state.Snapshot, error) {
 	s := &p.snapshot
 	*s = state.Snapshot{
-		Time:       time.Now(),
-		Now:        monotonic(),
-		Names:      cleared(s.Names),
-		TopicIDs:   cleared(s.TopicIDs),
-		Links:      cleared(s.Links),
-		Offsets:    s.Offsets[:0],
-		Watermarks: s.Watermarks[:0],
-		Sessions:   cleared(s.Sessions),
-		Batches:    cleared(s.Batches),
-		Commits:    s.Commits[:0],
-		Members:    s.Members[:0],
+		Time:         time.Now(),
+		Now:          monotonic(),
+		Names:        cleared(s.Names),
+		TopicIDs:     cleared(s.TopicIDs),
+		TopicIDTimes: cleared(s.TopicIDTimes),
+		Links:        cleared(s.Links),
+		Offsets:      s.Offsets[:0],
+		Watermarks:   s.Watermarks[:0],
+		Sessions:     cleared(s.Sessions),
+		Batches:      cleared(s.Batches),
+		Commits:      s.Commits[:0],
+		Members:      s.Members[:0],
+		Groups:       s.Groups[:0],
+		Assignments:  s.Assignments[:0],
+		Shares:       s.Shares[:0],
+		Gone:         s.Gone[:0],
 	}
 	m := &p.objects.KafkaMaps
 	err := errors.Join(
@@ -53,17 +58,7 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 				First: v.First,
 			})
 		}),
-		p.reader.members.each(m.Members, func(k *bpf.KafkaMemberKey, v *bpf.KafkaMemberValue) {
-			s.Members = append(s.Members, state.Member{
-				Link:       state.LinkID(k.Link),
-				Group:      state.NameID(k.Group),
-				Member:     state.NameID(k.Member),
-				Generation: v.Generation,
-				Error:      v.Error,
-				API:        v.Api,
-				Time:       v.Time,
-			})
-		}),
+		p.snapshotGroups(),
 		// A session's time covers its partitions: read first, it is never newer than they are.
 		p.reader.sessions.each(m.Sessions, func(k *bpf.KafkaSessionKey, v *bpf.KafkaSessionValue) {
 			s.Sessions[state.SessionKey{Link: state.LinkID(k.Link), Session: k.Session}] = state.Session{Time: v.Time, Since: v.Since}
@@ -104,6 +99,7 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 		}),
 		p.reader.topicIDs.each(m.TopicIds, func(k *uint64, v *bpf.KafkaTopicIdValue) {
 			s.TopicIDs[state.NameID(*k)] = state.NameID(v.Name)
+			s.TopicIDTimes[state.NameID(*k)] = v.Time
 		}),
 		p.reader.names.each(m.Names, func(k *uint64, v *bpf.KafkaName) {
 			if v.Kind == uint8(bpf.KafkaNameKindNAME_TEXT) {

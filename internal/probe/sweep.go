@@ -32,6 +32,7 @@ const (
 // Api keys of the requests that change committed offsets.
 const (
 	apiOffsetCommit    = 8
+	apiEndTxn          = 26
 	apiTxnOffsetCommit = 28
 )
 
@@ -51,12 +52,16 @@ func (p *Probe) Sweep(idle time.Duration) error {
 
 	var requests []bpf.KafkaRequestKey
 	commits := make(map[bpf.KafkaRequestKey]uint64) // links of the commits that await their answer
+	var ends []bpf.KafkaRequest                     // of transactions: whether they were committed will not be known
 	errs = append(errs, p.reader.requests.each(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
 		if v.Api == apiOffsetCommit || v.Api == apiTxnOffsetCommit {
 			commits[*k] = v.Link
 		}
 		if stale(now, v.Time, p.alive[k.Connection]) {
 			requests = append(requests, *k)
+			if v.Api == apiEndTxn && v.Committed != 0 {
+				ends = append(ends, *v)
+			}
 		}
 	}))
 	p.lost.Unanswered += uint64(len(requests))
@@ -80,6 +85,7 @@ func (p *Probe) Sweep(idle time.Duration) error {
 	}))
 	p.lost.OrphanResponses += uint64(len(parked))
 
+	errs = append(errs, p.sweepTransactions(now, idle, ends, unknown))
 	for key, sent := range unknown {
 		errs = append(errs, p.offsetUnknown(key, sent))
 	}
@@ -146,8 +152,24 @@ func (p *Probe) forgetLinks(gone map[uint64]bool) error {
 		sessions   []bpf.KafkaSessionKey
 		commits    []bpf.KafkaCommitsKey
 		members    []bpf.KafkaMemberKey
+		groups     []bpf.KafkaGroupKey
+		assigned   []bpf.KafkaAssignmentKey
+		shares     []bpf.KafkaShareKey
+		topics     []bpf.KafkaGoneKey
 	)
 	err := errors.Join(
+		p.reader.groups.each(m.Groups, func(k *bpf.KafkaGroupKey, _ *bpf.KafkaGroupValue) {
+			groups = appendIf(groups, *k, gone[k.Link])
+		}),
+		p.reader.assignments.each(m.Assignments, func(k *bpf.KafkaAssignmentKey, _ *bpf.KafkaAssignmentValue) {
+			assigned = appendIf(assigned, *k, gone[k.Link])
+		}),
+		p.reader.shares.each(m.Shares, func(k *bpf.KafkaShareKey, _ *bpf.KafkaShareValue) {
+			shares = appendIf(shares, *k, gone[k.Link])
+		}),
+		p.reader.gone.each(m.Gone, func(k *bpf.KafkaGoneKey, _ *uint64) {
+			topics = appendIf(topics, *k, gone[k.Link])
+		}),
 		p.reader.offsets.each(m.Offsets, func(k *bpf.KafkaOffsetKey, _ *bpf.KafkaOffsetValue) {
 			offsets = appendIf(offsets, *k, gone[k.Link])
 		}),
@@ -170,6 +192,7 @@ func (p *Probe) forgetLinks(gone map[uint64]bool) error {
 	return errors.Join(err,
 		remove(m.Offsets, offsets), remove(m.Watermarks, watermarks), remove(m.Times, times),
 		remove(m.Sessions, sessions), remove(m.Commits, commits), remove(m.Members, members),
+		remove(m.Groups, groups), remove(m.Assignments, assigned), remove(m.Shares, shares), remove(m.Gone, topics),
 	)
 }
 
@@ -193,15 +216,28 @@ func (p *Probe) forgetIdle(now uint64, idle time.Duration) error {
 		sessions = appendIf(sessions, bpf.KafkaSessionKey{Link: uint64(k.Link), Session: k.Session}, older(now, session.Time, idle))
 	}
 	var members []bpf.KafkaMemberKey
+	current := make(map[bpf.KafkaMemberKey]uint64, len(p.snapshot.Members)) // when it was last told what it owns
 	for i := range p.snapshot.Members {
 		x := &p.snapshot.Members[i]
-		members = appendIf(members, bpf.KafkaMemberKey{
-			Link: uint64(x.Link), Group: uint64(x.Group), Member: uint64(x.Member),
-		}, older(now, x.Time, idle))
+		key := bpf.KafkaMemberKey{Link: uint64(x.Link), Group: uint64(x.Group), Member: uint64(x.Member)}
+		if older(now, x.Time, idle) {
+			members = append(members, key)
+		} else {
+			current[key] = x.Assigned
+		}
+	}
+	var assigned []bpf.KafkaAssignmentKey
+	for i := range p.snapshot.Assignments {
+		a := &p.snapshot.Assignments[i]
+		told := current[bpf.KafkaMemberKey{Link: uint64(a.Link), Group: uint64(a.Group), Member: uint64(a.Member)}]
+		// Those of an answer that is just being read are newer than their member.
+		assigned = appendIf(assigned, bpf.KafkaAssignmentKey{
+			Link: uint64(a.Link), Group: uint64(a.Group), Topic: uint64(a.Topic), Partition: a.Partition,
+		}, a.Assigned < told || (told == 0 && older(now, a.Assigned, idle)))
 	}
 	return errors.Join(
 		remove(m.Watermarks, watermarks), remove(m.Times, watermarks),
-		remove(m.Sessions, sessions), remove(m.Members, members))
+		remove(m.Sessions, sessions), remove(m.Members, members), remove(m.Assignments, assigned))
 }
 
 func appendIf[K any](keys []K, k K, condition bool) []K {

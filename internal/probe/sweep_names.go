@@ -37,6 +37,21 @@ func (p *Probe) sweepNames() error {
 		used[p.snapshot.Members[i].Group] = true
 		used[p.snapshot.Members[i].Member] = true
 	}
+	for i := range p.snapshot.Groups {
+		used[p.snapshot.Groups[i].Group] = true
+	}
+	for i := range p.snapshot.Assignments {
+		used[p.snapshot.Assignments[i].Group] = true
+		used[p.snapshot.Assignments[i].Topic] = true
+		used[p.snapshot.Assignments[i].Member] = true
+	}
+	for i := range p.snapshot.Shares {
+		used[p.snapshot.Shares[i].Group] = true
+		used[p.snapshot.Shares[i].Topic] = true
+	}
+	for i := range p.snapshot.Gone {
+		used[p.snapshot.Gone[i].Topic] = true
+	}
 	for _, l := range p.snapshot.Links {
 		used[l.Client] = true
 		used[l.Cluster] = true
@@ -52,7 +67,11 @@ func (p *Probe) sweepNames() error {
 		used[state.NameID(v.Group)] = true
 		used[state.NameID(v.Member)] = true
 	})
-	if err := errors.Join(errPending, errRequests); err != nil {
+	errTxn := p.reader.txnOffsets.each(m.TxnOffsets, func(_ *uint64, v *bpf.KafkaTxnOffset) {
+		used[state.NameID(v.Key.Group)] = true
+		used[state.NameID(v.Key.Topic)] = true
+	})
+	if err := errors.Join(errPending, errRequests, errTxn); err != nil {
 		return err
 	}
 	var ids []uint64

@@ -9,6 +9,9 @@ type capture struct {
 	message string
 	fields  map[string]Register // path of a field, e.g. "Topics.Partitions.PartitionIndex"
 	reports []reportAt
+	// assignment is the path of bytes that hold a ConsumerProtocolAssignment: opaque to brokers, Kafka's own
+	// between consumers. It is reported to SinkAssignment and SinkAssigned.
+	assignment string
 }
 
 // reportAt hands the registers to a sink. Exactly one of the three places is set; versions in which
@@ -129,7 +132,7 @@ var captures = []capture{
 		},
 		reports: []reportAt{
 			{sink: SinkCluster, after: "ClusterId"},
-			{sink: SinkTopicID, after: "Topics.TopicId"},
+			{sink: SinkTopicID, after: "Topics.IsInternal"},
 		},
 	},
 	{
@@ -215,6 +218,7 @@ var captures = []capture{
 	{
 		message: "JoinGroupRequest",
 		fields:  map[string]Register{"GroupId": RegGroup, "MemberId": RegMember},
+		reports: []reportAt{{sink: SinkJoinAsked, whole: true}},
 	},
 	{
 		message: "JoinGroupResponse",
@@ -226,9 +230,10 @@ var captures = []capture{
 		fields:  map[string]Register{"GroupId": RegGroup, "GenerationId": RegGeneration, "MemberId": RegMember},
 	},
 	{
-		message: "SyncGroupResponse",
-		fields:  map[string]Register{"ErrorCode": RegTopError},
-		reports: []reportAt{{sink: SinkMember, whole: true}},
+		message:    "SyncGroupResponse",
+		fields:     map[string]Register{"ErrorCode": RegTopError},
+		assignment: "Assignment",
+		reports:    []reportAt{{sink: SinkMember, whole: true}},
 	},
 	{
 		message: "HeartbeatRequest",
@@ -254,8 +259,106 @@ var captures = []capture{
 	},
 	{
 		message: "ConsumerGroupHeartbeatResponse",
+		fields: map[string]Register{
+			"ErrorCode":                             RegTopError,
+			"MemberId":                              RegMember,
+			"MemberEpoch":                           RegGeneration,
+			"Assignment.TopicPartitions.TopicId":    RegTopic,
+			"Assignment.TopicPartitions.Partitions": RegPartition,
+		},
+		reports: []reportAt{
+			{sink: SinkAssignment, before: "Assignment.TopicPartitions"},
+			{sink: SinkAssigned, end: "Assignment.TopicPartitions.Partitions"},
+			{sink: SinkMember, whole: true},
+		},
+	},
+	{
+		message: "StreamsGroupHeartbeatRequest",
+		fields:  map[string]Register{"GroupId": RegGroup, "MemberId": RegMember, "MemberEpoch": RegGeneration},
+	},
+	{
+		message: "StreamsGroupHeartbeatResponse",
 		fields:  map[string]Register{"ErrorCode": RegTopError, "MemberId": RegMember, "MemberEpoch": RegGeneration},
 		reports: []reportAt{{sink: SinkMember, whole: true}},
+	},
+	{
+		message: "ShareGroupHeartbeatRequest",
+		fields:  map[string]Register{"GroupId": RegGroup, "MemberId": RegMember, "MemberEpoch": RegGeneration},
+	},
+	{
+		message: "ShareGroupHeartbeatResponse",
+		fields: map[string]Register{
+			"ErrorCode":                             RegTopError,
+			"MemberId":                              RegMember,
+			"MemberEpoch":                           RegGeneration,
+			"Assignment.TopicPartitions.TopicId":    RegTopic,
+			"Assignment.TopicPartitions.Partitions": RegPartition,
+		},
+		reports: []reportAt{
+			{sink: SinkAssignment, before: "Assignment.TopicPartitions"},
+			{sink: SinkAssigned, end: "Assignment.TopicPartitions.Partitions"},
+			{sink: SinkMember, whole: true},
+		},
+	},
+	{
+		message: "ShareFetchRequest",
+		fields:  acknowledgements,
+		reports: acknowledged,
+	},
+	{
+		message: "ShareFetchResponse",
+		fields: map[string]Register{
+			"ErrorCode":                                 RegTopError,
+			"Responses.TopicId":                         RegTopic,
+			"Responses.Partitions.PartitionIndex":       RegPartition,
+			"Responses.Partitions.AcknowledgeErrorCode": RegError,
+		},
+		reports: []reportAt{{sink: SinkShareAnswered, end: "Responses.Partitions"}},
+	},
+	{
+		message: "ShareAcknowledgeRequest",
+		fields:  acknowledgements,
+		reports: acknowledged,
+	},
+	{
+		message: "ShareAcknowledgeResponse",
+		fields: map[string]Register{
+			"ErrorCode":                           RegTopError,
+			"Responses.TopicId":                   RegTopic,
+			"Responses.Partitions.PartitionIndex": RegPartition,
+			"Responses.Partitions.ErrorCode":      RegError,
+		},
+		reports: []reportAt{{sink: SinkShareAnswered, end: "Responses.Partitions"}},
+	},
+	{
+		message: "OffsetDeleteRequest",
+		fields:  map[string]Register{"GroupId": RegGroup},
+	},
+	{
+		message: "OffsetDeleteResponse",
+		fields: map[string]Register{
+			"ErrorCode":                        RegTopError,
+			"Topics.Name":                      RegTopic,
+			"Topics.Partitions.PartitionIndex": RegPartition,
+			"Topics.Partitions.ErrorCode":      RegError,
+		},
+		reports: []reportAt{{sink: SinkOffsetDeleted, end: "Topics.Partitions"}},
+	},
+	{message: "DeleteGroupsRequest"},
+	{
+		message: "DeleteGroupsResponse",
+		fields:  map[string]Register{"Results.GroupId": RegGroup, "Results.ErrorCode": RegError},
+		reports: []reportAt{{sink: SinkGroupDeleted, end: "Results"}},
+	},
+	{message: "DeleteTopicsRequest"},
+	{
+		message: "DeleteTopicsResponse",
+		fields: map[string]Register{
+			"Responses.Name":      RegTopicName,
+			"Responses.TopicId":   RegTopic,
+			"Responses.ErrorCode": RegError,
+		},
+		reports: []reportAt{{sink: SinkTopicDeleted, end: "Responses"}},
 	},
 	{message: "FindCoordinatorRequest"},
 	{message: "FindCoordinatorResponse"},
@@ -290,4 +393,32 @@ var captures = []capture{
 		fields:  map[string]Register{"ErrorCode": RegTopError},
 		reports: []reportAt{{sink: SinkTxnEnd, whole: true}},
 	},
+	{
+		message: "WriteTxnMarkersRequest",
+		fields: map[string]Register{
+			"Markers.ProducerId":        RegProducer,
+			"Markers.ProducerEpoch":     RegProducerEpoch,
+			"Markers.TransactionResult": RegCommitted,
+		},
+		reports: []reportAt{{sink: SinkTxnMarker, end: "Markers"}},
+	},
+	{message: "WriteTxnMarkersResponse"},
 }
+
+// What ShareFetch and ShareAcknowledge have in common.
+var (
+	acknowledgements = map[string]Register{
+		"GroupId":                          RegGroup,
+		"MemberId":                         RegMember,
+		"Topics.TopicId":                   RegTopic,
+		"Topics.Partitions.PartitionIndex": RegPartition,
+		"Topics.Partitions.AcknowledgementBatches.FirstOffset":      RegBatchBase,
+		"Topics.Partitions.AcknowledgementBatches.LastOffset":       RegBatchLast,
+		"Topics.Partitions.AcknowledgementBatches.AcknowledgeTypes": RegAckType,
+	}
+	acknowledged = []reportAt{
+		{sink: SinkShareType, end: "Topics.Partitions.AcknowledgementBatches.AcknowledgeTypes"},
+		{sink: SinkShareBatch, end: "Topics.Partitions.AcknowledgementBatches"},
+		{sink: SinkShareAsked, end: "Topics.Partitions"},
+	}
+)

@@ -85,7 +85,7 @@ func compile() *Tables {
 				at = uint32(len(t.Ops))
 				for i := range program { // jumps were relative to the program's start
 					switch program[i].Code {
-					case OpArray, OpNullable, OpRecords:
+					case OpArray, OpNullable, OpRecords, OpEmbed:
 						program[i].Arg += at
 					}
 				}
@@ -273,7 +273,11 @@ func (b *builder) field(path string, f *Field) {
 			b.emit(Op{Code: OpSkipString, Flags: compact})
 		}
 	case Bytes:
-		b.emit(Op{Code: OpSkipBytes, Flags: compact})
+		if b.capture.assignment == path {
+			b.assignment(compact)
+		} else {
+			b.emit(Op{Code: OpSkipBytes, Flags: compact})
+		}
 	case Records:
 		if captured {
 			at := b.emit(Op{Code: OpRecords, Reg: reg, Flags: compact})
@@ -295,6 +299,26 @@ func (b *builder) field(path string, f *Field) {
 			b.skip += size(f.Type)
 		}
 	}
+}
+
+// assignment compiles what all versions of ConsumerProtocolAssignment begin with: its readers must bear with newer
+// ones than they know, so nothing is ever put before these fields.
+func (b *builder) assignment(compact uint16) {
+	begin := b.emit(Op{Code: OpEmbed, Flags: compact})
+	b.emit(Op{Code: OpSkip, Arg: 2}) // its version
+	b.emit(Op{Code: OpReport, Arg: uint32(SinkAssignment)})
+	topics := b.emit(Op{Code: OpArray})
+	b.emit(Op{Code: OpString, Reg: RegTopic})
+	partitions := b.emit(Op{Code: OpArray})
+	b.emit(Op{Code: OpInt32, Reg: RegPartition})
+	b.emit(Op{Code: OpReport, Arg: uint32(SinkAssigned)})
+	b.emit(Op{Code: OpLoop})
+	b.ops[partitions].Arg = b.here()
+	b.emit(Op{Code: OpLoop})
+	b.ops[topics].Arg = b.here()
+	b.emit(Op{Code: OpSkipFrame}) // data that only the assignor understands
+	b.emit(Op{Code: OpEmbedEnd})
+	b.ops[begin].Arg = b.here()
 }
 
 func integer(t Type) OpCode {

@@ -69,7 +69,7 @@ func (c *check) walk(pc uint32, loops []uint32) error {
 		if op.Code >= opCodes || op.Reg >= Registers {
 			return fmt.Errorf("op %d: %+v", pc, op)
 		}
-		jumps := op.Code == OpArray || op.Code == OpNullable || op.Code == OpRecords
+		jumps := op.Code == OpArray || op.Code == OpNullable || op.Code == OpRecords || op.Code == OpEmbed
 		if jumps {
 			if op.Arg <= pc {
 				return fmt.Errorf("op %d jumps back to %d", pc, op.Arg)
@@ -79,6 +79,9 @@ func (c *check) walk(pc uint32, loops []uint32) error {
 			}
 			if op.Code == OpRecords && (c.ops[pc+1].Code != OpBatch || op.Arg != pc+2) {
 				return fmt.Errorf("op %d: records without a batch", pc)
+			}
+			if op.Code == OpEmbed && (c.ops[op.Arg-2].Code != OpSkipFrame || c.ops[op.Arg-1].Code != OpEmbedEnd) {
+				return fmt.Errorf("op %d: the embedded message's end %d is not behind its rest", pc, op.Arg)
 			}
 			if err := c.walk(op.Arg, loops); err != nil {
 				return err
@@ -111,7 +114,11 @@ func (c *check) walk(pc uint32, loops []uint32) error {
 			if op.Arg == 0 {
 				return fmt.Errorf("op %d skips nothing", pc)
 			}
-		case OpRequestHead, OpResponseHead, OpDispatch, OpSkipFrame, OpPark:
+		case OpSkipFrame:
+			if c.ops[pc+1].Code != OpEmbedEnd {
+				return fmt.Errorf("op %d passes over the frame that it is in", pc)
+			}
+		case OpRequestHead, OpResponseHead, OpDispatch, OpPark:
 			return fmt.Errorf("op %d: %+v inside of a message", pc, op)
 		}
 		pc++
@@ -170,6 +177,8 @@ func TestCheckProgramFindsFaults(t *testing.T) {
 		"a jump into a loop":      {{Code: OpNullable, Arg: 2}, {Code: OpArray, Arg: 4}, {Code: OpInt8}, {Code: OpLoop}, end},
 		"nothing to skip":         {{Code: OpSkip}, end},
 		"another frame's head":    {{Code: OpRequestHead}, end},
+		"a frame passed over":     {{Code: OpSkipFrame}, end},
+		"embedded without an end": {{Code: OpEmbed, Arg: 3}, {Code: OpInt8}, {Code: OpInt8}, end},
 		"records without a batch": {{Code: OpRecords, Arg: 1}, end},
 		"too deep": {
 			{Code: OpArray, Arg: 14}, {Code: OpArray, Arg: 13}, {Code: OpArray, Arg: 12}, {Code: OpArray, Arg: 11},
@@ -216,7 +225,7 @@ func TestProgramsAreShared(t *testing.T) {
 		var text strings.Builder
 		for pc := start; pc <= c.end; pc++ {
 			op := tables.Ops[pc]
-			if op.Code == OpArray || op.Code == OpNullable || op.Code == OpRecords {
+			if op.Code == OpArray || op.Code == OpNullable || op.Code == OpRecords || op.Code == OpEmbed {
 				op.Arg -= start
 			}
 			fmt.Fprint(&text, op)

@@ -39,6 +39,8 @@ const (
 	OpRecords
 	OpBatch
 	OpReport
+	OpEmbed
+	OpEmbedEnd
 	opCodes
 )
 
@@ -85,9 +87,15 @@ const (
 	RegBatchTime
 	RegBatchMaxTime
 	RegTxn
-	regUnused30
 	RegScratch
+	RegAssignment
 	Registers // how many there are
+)
+
+// Share groups use registers that their messages have no other use for.
+const (
+	RegAckType = RegTimestamp
+	RegCount   = RegThrottle
 )
 
 // Sink numbers what a report is for, as enum sink of bpf/program.h.
@@ -111,6 +119,17 @@ const (
 	SinkCluster
 	SinkMember
 	SinkTxnEnd
+	SinkTxnMarker
+	SinkOffsetDeleted
+	SinkGroupDeleted
+	SinkTopicDeleted
+	SinkJoinAsked
+	SinkAssignment
+	SinkAssigned
+	SinkShareType
+	SinkShareBatch
+	SinkShareAsked
+	SinkShareAnswered
 	sinks
 )
 

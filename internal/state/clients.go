@@ -15,25 +15,34 @@ type position struct {
 	row int // of View.Clients, -1 while there is none
 }
 
-// publishClients shows what each client committed, as long as it is the partition's owner, and where it
-// reads.
+// publishClients shows what each client committed as long as it is the partition's owner, what it was told to
+// own, and where it reads.
 func (u *update) publishClients() {
 	positions := u.findPositions()
 	u.view.Clients = make([]ClientPartition, 0, len(u.places)+len(positions))
 	for i := range u.places {
 		c := &u.places[i]
-		if c.commit == nil || c.twice || c.unknown() || !c.owned() {
+		if c.twice || c.unknown() || c.newest.Source == OffsetDeleted {
 			continue
 		}
-		link := u.links[c.commit.Link]
-		if !link.Open || !link.wanted {
+		owner := u.owners[pair(c.partition, c.group)]
+		link := u.committer(c, owner)
+		committed := link != nil
+		if !committed && owner != nil {
+			link = owner.link
+		}
+		if link == nil || !link.Open || !link.wanted {
 			continue
 		}
 		p := &u.partitions[c.partition]
 		row := u.clientRow(p, link.Process, link.Client)
 		row.Group = u.groups[c.group]
-		row.Committed, row.HasCommitted = c.commit.Offset, true
-		row.Lag, row.HasLag = u.lag(p, row.Committed)
+		row.Assigned = owner != nil
+		row.HasCommitted = committed
+		if committed {
+			row.Committed = c.commit.Offset
+		}
+		row.Lag, row.HasLag = u.lag(p, c.newest.Offset)
 		u.view.Clients = append(u.view.Clients, row)
 		if len(positions) == 0 {
 			continue
@@ -44,6 +53,7 @@ func (u *update) publishClients() {
 			asked.row = len(u.view.Clients) - 1
 		}
 	}
+	u.publishUncommitted()
 	severalUnnamed := u.clusters.unnamed() > 1
 	for at, asked := range positions {
 		if asked.row < 0 {
@@ -56,6 +66,40 @@ func (u *update) publishClients() {
 		}
 		row := &u.view.Clients[asked.row]
 		row.Position, row.HasPosition = asked.offset, true
+	}
+}
+
+// committer is the link of the newest commit, nil if its client does not own the partition any more: somebody
+// else has committed since, or was told to own it, or the client itself was told otherwise.
+func (u *update) committer(c *place, owner *ownership) *linkState {
+	if c.commit == nil || !c.owned() {
+		return nil
+	}
+	link := u.links[c.commit.Link]
+	if owner != nil {
+		if owner.link.Process != link.Process || owner.link.Client != link.Client {
+			return nil
+		}
+	} else if u.told[clientGroup{link.Process, link.Client, c.group}] {
+		return nil
+	}
+	return link
+}
+
+// publishUncommitted shows the owners of partitions of which the group has no offset yet.
+func (u *update) publishUncommitted() {
+	for key, owner := range u.owners {
+		if _, known := u.placeIndex[key]; known || !owner.link.wanted {
+			continue
+		}
+		p := &u.partitions[int32(key>>32)]
+		if u.clusters.names[u.topics[p.topic].cluster] == NameNone && u.clusters.unnamed() > 1 {
+			continue
+		}
+		row := u.clientRow(p, owner.link.Process, owner.link.Client)
+		row.Group = u.groups[int32(uint32(key))]
+		row.Assigned = true
+		u.view.Clients = append(u.view.Clients, row)
 	}
 }
 

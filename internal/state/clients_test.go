@@ -67,7 +67,7 @@ func TestClientOwnsWhatItCommitted(t *testing.T) {
 		{"until a transaction commits, even the same offset", func(w *world, a, b LinkID) {
 			w.commit(a, 7, 3*second)
 			w.offset(b, OffsetTransaction, 7, 2*second)
-		}, nil},
+		}, []string{"b g 7 -"}},
 		{"until the group's offset is deleted", func(w *world, a, b LinkID) {
 			w.commit(a, 7, 3*second)
 			w.fetch(b, -1, 2*second, second)

@@ -4,34 +4,47 @@ package state
 
 import "time"
 
-// commitTotals adds up the links' counters, so that a total never falls when a link ends.
-type commitTotals struct {
-	last      map[commitKey]commitSeen    // as of the last snapshot
-	retired   map[commitLabels]commitSeen // of links that are gone
-	published map[commitLabels]commitTotal
+// counterTotals adds up the links' counters, so that a total never falls when a link ends.
+type counterTotals struct {
+	last      map[counterKey]counted    // as of the last snapshot
+	retired   map[counterLabels]counted // of links that are gone
+	published map[counterLabels]counterTotal
 	updated   uint64 // when, last
 }
 
-type commitKey struct {
+// counterKind is what is counted.
+type counterKind uint8
+
+const (
+	countCommits     counterKind = iota // detail: the error
+	countRebalancing                    // nanoseconds
+	countShares                         // detail: the Acknowledgement
+)
+
+type counterKey struct {
 	link         LinkID
 	group, topic NameID
-	error        int16
+	partition    int32
+	kind         counterKind
+	detail       int16
 }
 
-type commitLabels struct {
+type counterLabels struct {
 	cluster, group, topic string
-	error                 int16
+	partition             int32
+	kind                  counterKind
+	detail                int16
 }
 
-type commitSeen struct {
-	labels commitLabels
+type counted struct {
+	labels counterLabels
 	count  uint64
 	first  uint64 // when counting began
 	seen   uint64 // when it was last there
 }
 
-// commitTotal is a total as the View shows it.
-type commitTotal struct {
+// counterTotal is a total as the View shows it.
+type counterTotal struct {
 	count uint64
 	base  uint64    // what is no longer counted: the count once fell to it
 	first uint64    // when counting began
@@ -40,44 +53,103 @@ type commitTotal struct {
 	again bool // counting began anew: the beginning does not go back any more
 }
 
-func newCommitTotals() commitTotals {
-	return commitTotals{
-		last:      make(map[commitKey]commitSeen),
-		retired:   make(map[commitLabels]commitSeen),
-		published: make(map[commitLabels]commitTotal),
+func newCounterTotals() counterTotals {
+	return counterTotals{
+		last:      make(map[counterKey]counted),
+		retired:   make(map[counterLabels]counted),
+		published: make(map[counterLabels]counterTotal),
 	}
 }
 
-func (u *update) countCommits() {
-	totals := &u.model.commits
-	now := make(map[commitKey]commitSeen, len(u.Commits))
-	sums := make(map[commitLabels]commitSeen)
-	claims := make(map[commitLabels]clusterID)
+// counting is the adding up of one snapshot.
+type counting struct {
+	*update
+	now    map[counterKey]counted
+	sums   map[counterLabels]counted
+	claims map[counterLabels]clusterID
+}
+
+// add takes one link's counter.
+func (c *counting) add(key counterKey, topic string, count, first uint64) {
+	link := c.links[key.link]
+	labels := counterLabels{
+		c.clusterName(link.cluster), c.groups[c.group(key.group).index], topic, key.partition, key.kind, key.detail,
+	}
+	entry := counted{labels: labels, count: count, first: first, seen: c.Now}
+	c.now[key] = entry
+	c.sums[labels] = c.sums[labels].plus(entry)
+	if claim, ok := c.claims[labels]; !ok {
+		c.claims[labels] = link.cluster
+	} else if claim != link.cluster && claim != severalClusters {
+		c.claims[labels] = severalClusters
+		c.model.held.Clusters++
+	}
+}
+
+// wants tells whether a group's counter of a link is to be published.
+func (u *update) wants(link LinkID, group NameID) bool {
+	l := u.links[link]
+	return l != nil && l.wanted && u.group(group).wanted
+}
+
+// count adds up all counters.
+func (u *update) count() {
+	c := &counting{
+		update: u,
+		now:    make(map[counterKey]counted, len(u.Commits)),
+		sums:   make(map[counterLabels]counted),
+		claims: make(map[counterLabels]clusterID),
+	}
 	for i := range u.Commits {
-		c := &u.Commits[i]
-		link := u.links[c.Link]
-		if link == nil {
-			continue
-		}
-		topic := u.topic(link.cluster, c.Topic)
-		if !topic.known {
-			u.model.held.Topics++
-		}
-		group := u.group(c.Group)
-		if !topic.wanted || !group.wanted || !link.wanted {
-			continue
-		}
-		labels := commitLabels{u.clusterName(link.cluster), u.groups[group.index], u.topics[topic.index].text, c.Error}
-		entry := commitSeen{labels: labels, count: c.Count, first: c.First, seen: u.Now}
-		now[commitKey{c.Link, c.Group, c.Topic, c.Error}] = entry
-		sums[labels] = sums[labels].plus(entry)
-		if claim, ok := claims[labels]; !ok {
-			claims[labels] = link.cluster
-		} else if claim != link.cluster && claim != severalClusters {
-			claims[labels] = severalClusters
-			u.model.held.Clusters++
+		x := &u.Commits[i]
+		if topic, ok := c.topicOf(x.Link, x.Group, x.Topic); ok {
+			c.add(counterKey{link: x.Link, group: x.Group, topic: x.Topic, kind: countCommits, detail: x.Error},
+				topic, x.Count, x.First)
 		}
 	}
+	for i := range u.Shares {
+		x := &u.Shares[i]
+		topic, ok := c.topicOf(x.Link, x.Group, x.Topic)
+		if !ok {
+			continue
+		}
+		key := counterKey{link: x.Link, group: x.Group, topic: x.Topic, partition: x.Partition, kind: countShares}
+		for i, n := range [...]uint64{x.Accepted, x.Released, x.Rejected} {
+			if n > 0 || i == 0 {
+				key.detail = int16(Accepted) + int16(i)
+				c.add(key, topic, n, x.First)
+			}
+		}
+	}
+	for i := range u.Groups {
+		x := &u.Groups[i]
+		if x.Joining > 0 && u.wants(x.Link, x.Group) {
+			c.add(counterKey{link: x.Link, group: x.Group, kind: countRebalancing}, "", uint64(x.Rebalancing), x.First)
+		}
+	}
+	c.settle()
+}
+
+// topicOf is a counter's topic; false if the counter is not to be published, or not yet.
+func (c *counting) topicOf(link LinkID, group, id NameID) (string, bool) {
+	l := c.links[link]
+	if l == nil {
+		return "", false
+	}
+	topic := c.topic(l.cluster, id)
+	if !topic.known {
+		c.model.held.Topics++
+	}
+	if !topic.wanted || !c.wants(link, group) {
+		return "", false
+	}
+	return c.topics[topic.index].text, true
+}
+
+// settle publishes the sums of what is there and of what has been.
+func (c *counting) settle() {
+	u, now, sums := c.update, c.now, c.sums
+	totals := &u.model.totals
 	for key, was := range totals.last {
 		// A link that ended and came back between two snapshots counts from zero again.
 		if is, ok := now[key]; !ok || is.first != was.first {
@@ -96,18 +168,10 @@ func (u *update) countCommits() {
 	}
 	u.view.Commits = make([]CommitCount, 0, len(sums))
 	for labels, sum := range sums {
-		total := u.commitTotal(labels, sum)
-		if claims[labels] == severalClusters {
-			continue
+		total := u.total(labels, sum)
+		if c.claims[labels] != severalClusters {
+			u.publishTotal(labels, total.count-total.base, total.start)
 		}
-		u.view.Commits = append(u.view.Commits, CommitCount{
-			Cluster: labels.cluster,
-			Group:   labels.group,
-			Topic:   labels.topic,
-			Error:   labels.error,
-			Count:   total.count - total.base,
-			Start:   total.start,
-		})
 	}
 	for labels, total := range totals.published {
 		if u.age(total.seen) > u.model.options.IdleTimeout {
@@ -117,29 +181,48 @@ func (u *update) countCommits() {
 	totals.updated = u.Now
 }
 
-// severalClusters, all of them unnamed, have counts of the same group and topic.
-const severalClusters clusterID = -1
-
-// commitTotal takes a new total for some labels. It falls when a part of it turns out to be of another
-// cluster, whose id has just become known: then counting begins anew.
-func (u *update) commitTotal(labels commitLabels, sum commitSeen) commitTotal {
-	totals := &u.model.commits
-	total, known := totals.published[labels]
-	cameBack := known && total.seen != totals.updated && sum.first > total.first
-	switch {
-	case !known || cameBack:
-		total = commitTotal{first: sum.first, start: u.wall(sum.first), again: known}
-	case sum.count < total.count:
-		total = commitTotal{base: sum.count, first: u.Now, start: u.Time, again: true}
-	case sum.first < total.first && !total.again:
-		total = commitTotal{first: sum.first, start: u.wall(sum.first)}
+func (u *update) publishTotal(labels counterLabels, count uint64, start time.Time) {
+	switch labels.kind {
+	case countCommits:
+		u.view.Commits = append(u.view.Commits, CommitCount{
+			Cluster: labels.cluster, Group: labels.group, Topic: labels.topic,
+			Error: labels.detail, Count: count, Start: start,
+		})
+	case countRebalancing:
+		u.view.Rebalances = append(u.view.Rebalances, RebalanceTime{
+			Cluster: labels.cluster, Group: labels.group, Time: time.Duration(count), Start: start,
+		})
+	case countShares:
+		u.view.Shares = append(u.view.Shares, ShareCount{
+			Cluster: labels.cluster, Group: labels.group, Topic: labels.topic, Partition: labels.partition,
+			Type: Acknowledgement(labels.detail), Count: count, Start: start,
+		})
 	}
-	total.count, total.seen = sum.count, u.Now
-	totals.published[labels] = total
-	return total
 }
 
-func (c commitSeen) plus(other commitSeen) commitSeen {
+// severalClusters, all of them unnamed, have counts of the same labels.
+const severalClusters clusterID = -1
+
+// total takes a new sum for some labels. It falls when a part of it turns out to be of another cluster,
+// whose id has just become known: then counting begins anew.
+func (u *update) total(labels counterLabels, sum counted) counterTotal {
+	totals := &u.model.totals
+	t, known := totals.published[labels]
+	cameBack := known && t.seen != totals.updated && sum.first > t.first
+	switch {
+	case !known || cameBack:
+		t = counterTotal{first: sum.first, start: u.wall(sum.first), again: known}
+	case sum.count < t.count:
+		t = counterTotal{base: sum.count, first: u.Now, start: u.Time, again: true}
+	case sum.first < t.first && !t.again:
+		t = counterTotal{first: sum.first, start: u.wall(sum.first)}
+	}
+	t.count, t.seen = sum.count, u.Now
+	totals.published[labels] = t
+	return t
+}
+
+func (c counted) plus(other counted) counted {
 	if c.seen == 0 { // nothing yet
 		return other
 	}
@@ -147,65 +230,4 @@ func (c commitSeen) plus(other commitSeen) commitSeen {
 	c.first = min(c.first, other.first)
 	c.seen = max(c.seen, other.seen)
 	return c
-}
-
-const (
-	apiLeaveGroup       = 13
-	errorRebalancing    = 27 // REBALANCE_IN_PROGRESS: still a member
-	consumerHeartbeat   = 68
-	epochOfMemberJoined = 0
-)
-
-// countMembers counts the members that are connected and whose last answer says that they are in.
-func (u *update) countMembers() {
-	type member struct {
-		cluster       clusterID
-		group, member NameID
-	}
-	type group struct {
-		cluster clusterID
-		group   NameID
-	}
-	newest := make(map[member]*Member)
-	for i := range u.Members {
-		x := &u.Members[i]
-		link := u.links[x.Link]
-		if link == nil || !u.group(x.Group).wanted {
-			continue
-		}
-		key := member{link.cluster, x.Group, x.Member}
-		if known := newest[key]; known == nil || x.Time > known.Time {
-			newest[key] = x
-		}
-	}
-	counts := make(map[group]int64)
-	for key, x := range newest {
-		if link := u.links[x.Link]; !link.Open || !link.wanted {
-			continue
-		}
-		in := (x.Error == 0 || x.Error == errorRebalancing) && x.API != apiLeaveGroup
-		if x.API == consumerHeartbeat && x.Generation < epochOfMemberJoined {
-			in = false
-		}
-		if in {
-			counts[group{key.cluster, x.Group}]++
-		}
-	}
-	claims := make(map[NameID]int) // by unnamed clusters
-	for key := range counts {
-		if u.clusters.names[key.cluster] == NameNone {
-			claims[key.group]++
-			if claims[key.group] > 1 {
-				u.model.held.Clusters++
-			}
-		}
-	}
-	for key, n := range counts {
-		if u.clusters.names[key.cluster] == NameNone && claims[key.group] > 1 {
-			continue
-		}
-		u.view.Members = append(u.view.Members, GroupMembers{
-			Cluster: u.clusterName(key.cluster), Group: u.Names[key.group], Members: n,
-		})
-	}
 }

@@ -24,7 +24,8 @@ type Options struct {
 // safe for concurrent use.
 type Model struct {
 	options Options
-	commits commitTotals
+	totals  counterTotals
+	epochs  map[groupLabels]groupEpoch
 	held    Held
 }
 
@@ -37,13 +38,14 @@ type Held struct {
 
 // New makes a Model.
 func New(o Options) *Model {
-	return &Model{options: o, commits: newCommitTotals()}
+	return &Model{options: o, totals: newCounterTotals(), epochs: make(map[groupLabels]groupEpoch)}
 }
 
 // Held tells what the last Update left out.
 func (m *Model) Held() Held { return m.held }
 
-// Update makes the View of a snapshot. Snapshots must come in order.
+// Update makes the View of a snapshot, in which it blanks what turns out to be of a deleted topic. Snapshots must
+// come in order.
 func (m *Model) Update(s *Snapshot) *View {
 	u := &update{
 		Snapshot:    s,
@@ -58,11 +60,14 @@ func (m *Model) Update(s *Snapshot) *View {
 	m.held = Held{}
 	u.joinLinks()
 	u.findRecreated()
+	u.findGone()
 	u.joinWatermarks()
 	u.joinOffsets()
+	u.joinMembers()
+	u.joinAssignments()
 	u.publish()
-	u.countCommits()
-	u.countMembers()
+	u.count()
+	u.publishMembers()
 	return u.view
 }
 
@@ -78,6 +83,12 @@ type update struct {
 	topicStates map[clusterTopic]topicState // by name or topic id
 	groupStates map[NameID]groupState
 	recreated   map[clusterTopic]topicAge
+	gone        map[clusterTopic]uint64 // when a broker did not have a topic (by name or id) any more
+	deleted     map[clusterGroup]uint64 // when a group was deleted
+
+	members []*Member             // the newest word of each that is wanted
+	owners  map[uint64]*ownership // by placeIndex's key
+	told    map[clientGroup]bool  // clients of which it is known what they own
 
 	// What confirms old offsets; made when there are any.
 	fetching    map[clientPartition]bool

@@ -12,12 +12,21 @@ type place struct {
 	partition, group int32
 	newest           *Offset
 	commit           *Offset // the newest that a client committed, nil if none did
-	transaction      *Offset // the newest that was left to the end of a transaction, nil if none was
 	wanted           bool
 	twice            bool // a second, unnamed cluster has an offset of the same names
 }
 
+// txnMarkers is how long an OffsetFetch may tell the offset from before a transaction that has been
+// committed: TXN_MARKERS_NS of bpf/sinks_offsets.h.
+const txnMarkers = uint64(2 * time.Second)
+
 func (o *Offset) newerThan(other *Offset) bool {
+	if o.Source == OffsetFetched && other.Source == OffsetTransaction {
+		return o.Since > other.Since+txnMarkers
+	}
+	if o.Source == OffsetTransaction && other.Source == OffsetFetched {
+		return o.Since+txnMarkers >= other.Since
+	}
 	if o.Since != other.Since {
 		return o.Since > other.Since
 	}
@@ -45,6 +54,9 @@ func (u *update) joinOffsets() {
 		if !group.wanted {
 			continue
 		}
+		if o.Acked <= max(u.topicSince(link.cluster, o.Topic), u.deleted[clusterGroup{link.cluster, o.Group}]) {
+			continue // the broker has none any more
+		}
 		partition := u.partition(topic, o.Partition)
 		if !u.confirmed(o, link, partition) {
 			u.model.held.Offsets++
@@ -62,21 +74,14 @@ func (u *update) joinOffsets() {
 			c.newest = o
 		}
 		c.wanted = c.wanted || link.wanted
-		if o.Source == OffsetCommitted && (c.commit == nil || o.newerThan(c.commit)) {
+		if (o.Source == OffsetCommitted || o.Source == OffsetTransaction) && (c.commit == nil || o.newerThan(c.commit)) {
 			c.commit = o
-		}
-		if o.Source == OffsetTransaction && (c.transaction == nil || o.newerThan(c.transaction)) {
-			c.transaction = o
 		}
 	}
 }
 
-// unknown tells that the group has an offset, but which is not known: it changed unseen, or a transaction
-// whose end is not seen may change it at any moment.
-func (c *place) unknown() bool {
-	return c.newest.Source == OffsetUnknown ||
-		(c.transaction != nil && (c.commit == nil || c.transaction.newerThan(c.commit)))
-}
+// unknown tells that the group has an offset, but which is not known: it changed unseen.
+func (c *place) unknown() bool { return c.newest.Source == OffsetUnknown }
 
 // heartbeat is a group as a broker coordinates it.
 type heartbeat struct {

@@ -72,18 +72,22 @@ func TestCommittedOffset(t *testing.T) {
 			w.offset(b, OffsetUnknown, -1, 3*second)
 			w.fetch(a, 8, 2*second, 1*second)
 		}, 8},
-		{"left to the end of a transaction", func(w *world, a, b LinkID) {
+		{"committed by a transaction", func(w *world, a, b LinkID) {
 			w.commit(a, 7, 3*second)
-			w.offset(b, OffsetTransaction, -1, 2*second)
-		}, none},
-		{"somebody looked before the transaction's end", func(w *world, a, b LinkID) {
-			w.offset(b, OffsetTransaction, -1, 3*second)
-			w.fetch(a, 7, 2*second, second)
-		}, none},
+			w.offset(b, OffsetTransaction, 9, 2*second)
+		}, 9},
 		{"committed without a transaction since", func(w *world, a, b LinkID) {
-			w.offset(b, OffsetTransaction, -1, 3*second)
+			w.offset(b, OffsetTransaction, 8, 3*second)
 			w.commit(a, 9, 2*second)
 		}, 9},
+		{"looked at while a transaction's markers were written", func(w *world, a, b LinkID) {
+			w.offset(b, OffsetTransaction, 9, 3*second)
+			w.fetch(a, 7, 2*second, second)
+		}, 9},
+		{"looked at long after a transaction's end", func(w *world, a, b LinkID) {
+			w.offset(b, OffsetTransaction, 9, 4*second)
+			w.fetch(a, 7, second, second/2)
+		}, 7},
 		{"by name and by topic id", func(w *world, a, _ LinkID) {
 			w.learn(w.topicID("one"), "t")
 			w.fetch(a, 5, 4*second, 3*second)

@@ -121,8 +121,15 @@ func requireWellFormed(t *testing.T, v *View) {
 		once(CommitCount{Cluster: c.Cluster, Group: c.Group, Topic: c.Topic, Error: c.Error})
 	}
 	for _, m := range v.Members {
-		require.Positive(t, m.Members)
-		once(GroupMembers{Cluster: m.Cluster, Group: m.Group})
+		require.GreaterOrEqual(t, m.Members, int64(0))
+		require.Equal(t, m.Members == 0, m.State == GroupEmpty)
+		once(GroupMembers{Cluster: m.Cluster, Group: m.Group, Type: m.Type})
+	}
+	for _, r := range v.Rebalances {
+		once(RebalanceTime{Cluster: r.Cluster, Group: r.Group})
+	}
+	for _, c := range v.Shares {
+		once(ShareCount{Cluster: c.Cluster, Group: c.Group, Topic: c.Topic, Partition: c.Partition, Type: c.Type})
 	}
 }
 

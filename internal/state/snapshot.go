@@ -16,17 +16,26 @@ type Snapshot struct {
 
 	// Names are the strings seen on the wire, as they were, valid UTF-8 or not.
 	Names map[NameID]string
-	// TopicIDs are the names of topic ids.
-	TopicIDs map[NameID]NameID
+	// TopicIDs are the names of topic ids; TopicIDTimes is when each was learnt.
+	TopicIDs     map[NameID]NameID
+	TopicIDTimes map[NameID]uint64
 
 	Links      map[LinkID]Link
 	Offsets    []Offset
 	Watermarks []Watermark
-	Sessions   map[SessionKey]Session
+	// Asked are what brokers answered to the receiver's own questions, at most one for each end of a partition.
+	Asked    []Asked
+	Sessions map[SessionKey]Session
 	// Batches are the latest record batches fetched of a partition.
 	Batches map[PartitionKey][]Batch
 	Commits []CommitCounter
 	Members []Member
+	// Groups, Assignments and Shares are what links know of groups beyond their offsets.
+	Groups      []Group
+	Assignments []Assignment
+	Shares      []ShareCounter
+	// Gone are the topics that a broker said it did not have.
+	Gone []GoneTopic
 }
 
 // NameID names a string or a topic id that was seen on the wire.
@@ -71,9 +80,9 @@ type OffsetSource uint8
 const (
 	OffsetCommitted OffsetSource = iota
 	OffsetFetched
-	OffsetTransaction
-	OffsetUnknown // it changed, but to what was not seen
-	OffsetDeleted // the broker has none
+	OffsetTransaction // committed by a transaction that has ended
+	OffsetUnknown     // it changed, but to what was not seen
+	OffsetDeleted     // the broker has none
 )
 
 // Offset is a committed offset as one link knows it.
@@ -145,4 +154,44 @@ type Member struct {
 	Error         int16
 	API           int16
 	Time          uint64
+	// Assigned is when the answer was asked for that last said what the member owns, 0 if never.
+	Assigned uint64
+}
+
+// Group is what one link knows of a group as a whole. Times are 0 for never.
+type Group struct {
+	Link    LinkID
+	Group   NameID
+	First   uint64 // when it was first heard of
+	Deleted uint64 // by DeleteGroups
+	// Joining is when a member last began to rebalance, Joined when one last had its new assignment.
+	Joining, Joined uint64
+	Rebalancing     time.Duration // between the two, all members and rebalances together
+	Rebalances      uint64
+}
+
+// Assignment is a partition that a member was told to own. It is of old if the member was told anew since:
+// if Assigned differs from the member's.
+type Assignment struct {
+	Link                 LinkID
+	Group, Topic, Member NameID
+	Partition            int32
+	Assigned             uint64
+}
+
+// ShareCounter counts the records of a share group (KIP-932) that one link acknowledged, and the broker
+// took note of.
+type ShareCounter struct {
+	Link                         LinkID
+	Group, Topic                 NameID
+	Partition                    int32
+	First                        uint64 // when counting began
+	Accepted, Released, Rejected uint64
+}
+
+// GoneTopic is a topic, by name or by id, that a broker did not have at Time.
+type GoneTopic struct {
+	Link  LinkID
+	Topic NameID
+	Time  uint64
 }

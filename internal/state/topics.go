@@ -23,10 +23,11 @@ type clusterTopic struct {
 	id      NameID
 }
 
-// topicAge is when a topic id was last seen in use.
+// topicAge is when a topic id was last seen in use, of several that a name has had.
 type topicAge struct {
-	id   NameID
-	time uint64
+	id      NameID
+	time    uint64
+	several bool // were in use in this cluster
 }
 
 // topic resolves a topic or topic id.
@@ -95,9 +96,13 @@ func (u *update) findRecreated() {
 			return
 		}
 		at := clusterTopic{l.cluster, name}
-		if newest := u.recreated[at]; time > newest.time || (time == newest.time && id > newest.id) {
-			u.recreated[at] = topicAge{id, time}
+		newest, before := u.recreated[at]
+		several := newest.several || (before && newest.id != id)
+		if time > newest.time || (time == newest.time && id > newest.id) {
+			newest.id, newest.time = id, time
 		}
+		newest.several = several
+		u.recreated[at] = newest
 	}
 	for i := range u.Watermarks {
 		w := &u.Watermarks[i]
@@ -107,4 +112,48 @@ func (u *update) findRecreated() {
 		o := &u.Offsets[i]
 		used(o.Link, o.Topic, o.Acked)
 	}
+}
+
+// findGone notes which topics are not there any more, and which groups were deleted: what was true of
+// them before is not true of those that may have been made anew.
+func (u *update) findGone() {
+	if len(u.Gone) > 0 {
+		u.gone = make(map[clusterTopic]uint64, len(u.Gone))
+	}
+	for i := range u.Gone {
+		g := &u.Gone[i]
+		if link := u.links[g.Link]; link != nil {
+			at := clusterTopic{link.cluster, g.Topic}
+			u.gone[at] = max(u.gone[at], g.Time)
+		}
+	}
+	for i := range u.Groups {
+		g := &u.Groups[i]
+		link := u.links[g.Link]
+		if link == nil || g.Deleted == 0 {
+			continue
+		}
+		if u.deleted == nil {
+			u.deleted = make(map[clusterGroup]uint64)
+		}
+		at := clusterGroup{link.cluster, g.Group}
+		u.deleted[at] = max(u.deleted[at], g.Deleted)
+	}
+}
+
+// topicSince is the moment before which nothing that was said of a topic, by name or id, is still true: it
+// was deleted since, or made anew.
+func (u *update) topicSince(cluster clusterID, id NameID) uint64 {
+	if u.gone == nil && u.recreated == nil {
+		return 0
+	}
+	name := id
+	if known, ok := u.TopicIDs[id]; ok {
+		name = known
+	}
+	since := max(u.gone[clusterTopic{cluster, id}], u.gone[clusterTopic{cluster, name}])
+	if newest := u.recreated[clusterTopic{cluster, name}]; newest.several && name == id {
+		since = max(since, u.TopicIDTimes[newest.id])
+	}
+	return since
 }

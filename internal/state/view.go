@@ -19,6 +19,8 @@ type View struct {
 	Clients    []ClientPartition
 	Commits    []CommitCount
 	Members    []GroupMembers
+	Rebalances []RebalanceTime
+	Shares     []ShareCount
 }
 
 // GroupPartition is the committed offset of a consumer group in one partition. Its key is Cluster, Group, Topic and
@@ -96,7 +98,11 @@ type ClientPartition struct {
 	Position    int64
 	HasPosition bool
 
-	// Lag is the number of messages from Committed to the high watermark, never negative.
+	// Assigned means that the group's coordinator has told this client to read the partition.
+	Assigned bool
+
+	// Lag is the number of messages from the group's committed offset to the high watermark, never negative. Who
+	// committed that offset does not matter for the partition's owner: it is behind, whoever was before it.
 	Lag    int64
 	HasLag bool
 }
@@ -113,8 +119,63 @@ type CommitCount struct {
 	Start time.Time
 }
 
-// GroupMembers is the number of members of a group that are seen on this host. Its key is Cluster and Group.
+// GroupType is the kind of a group.
+type GroupType uint8
+
+// The kinds of groups.
+const (
+	ConsumerGroup GroupType = iota
+	ShareGroup              // KIP-932
+)
+
+// GroupState says what a group's members are doing, as far as they are seen on this host.
+type GroupState uint8
+
+// The states, in the order of Kafka's own: a group rebalances from when its first member does.
+const (
+	GroupEmpty GroupState = iota // members were seen, and all have left
+	GroupRebalancing
+	GroupStable
+)
+
+// GroupMembers is what is known of a group's members that are seen on this host. Its key is Cluster, Group and Type.
 type GroupMembers struct {
 	Cluster, Group string
+	Type           GroupType
 	Members        int64
+	State          GroupState
+
+	// Rebalances is by how much the group's generation (its member epoch, KIP-848) has grown since Start. Only for
+	// consumer groups.
+	Rebalances uint64
+	Start      time.Time
+}
+
+// RebalanceTime is the time that members of a group, all together, have spent between the beginning of a rebalance and
+// their new assignment since Start. Only for members of the classic protocol; with KIP-848 they go on reading
+// meanwhile. Its key is Cluster and Group.
+type RebalanceTime struct {
+	Cluster, Group string
+	Time           time.Duration
+	Start          time.Time
+}
+
+// Acknowledgement is what a member of a share group did with a record.
+type Acknowledgement uint8
+
+// The acknowledgements, as numbered by KIP-932.
+const (
+	Accepted Acknowledgement = iota + 1
+	Released
+	Rejected
+)
+
+// ShareCount counts the records that members of a share group have acknowledged. Its key is Cluster, Group, Topic,
+// Partition and Type. It only grows while Start stays the same.
+type ShareCount struct {
+	Cluster, Group, Topic string
+	Partition             int32
+	Type                  Acknowledgement
+	Count                 uint64
+	Start                 time.Time
 }

@@ -31,6 +31,41 @@ func (s *seen) settle(offset int64, time uint64) {
 	}
 }
 
+// End is one of the offsets that say where a partition begins and ends.
+type End uint8
+
+// The ends, as ListOffsets tells them.
+const (
+	HighWatermarkEnd End = iota
+	LastStableEnd
+	LogStartEnd
+)
+
+// Asked is an offset that a broker told the receiver itself, which unlike the hooks knows both times.
+type Asked struct {
+	Cluster, Topic  string
+	Partition       int32
+	End             End
+	Offset          int64
+	Asked, Answered uint64 // when the request was sent, and when its response had come
+}
+
+// tell takes an answer beside what was seen, once that is settled. A larger offset is taken as any other sighting is. A
+// smaller one is right only if it was asked for after the larger one had come: no overlap is left to guess about. So is
+// any, if the name's topic was made anew: what was answered earlier may be about the topic before.
+func (s *seen) tell(a *Asked, anew bool) {
+	switch {
+	case a.Offset < 0 || a.Answered == 0:
+	case anew && a.Asked <= s.time:
+	case a.Offset >= s.offset:
+		if a.Answered+uint64(overlap) >= s.time {
+			s.offset, s.time = a.Offset, max(s.time, a.Answered)
+		}
+	case a.Asked > s.time:
+		s.offset, s.time = a.Offset, a.Answered
+	}
+}
+
 // partition is what all links together know of a partition.
 type partition struct {
 	topic, number                 int32
@@ -68,6 +103,7 @@ func (u *update) joinWatermarks() {
 		if !ok {
 			continue
 		}
+		w.forget(u.topicSince(link.cluster, w.Topic))
 		indices[i] = u.partition(topic, w.Partition)
 		p := &u.partitions[indices[i]]
 		p.sighted = true
@@ -94,6 +130,64 @@ func (u *update) joinWatermarks() {
 		// A session is not told of a last stable offset that moves alone.
 		p.stable.settle(w.LastStable, w.Time)
 		p.produced.settle(w.Produced, w.ProducedTime)
+	}
+	u.joinAsked()
+}
+
+// joinAsked comes after all that was seen on links.
+func (u *update) joinAsked() {
+	if len(u.Asked) == 0 {
+		return
+	}
+	clusters := make(map[string]clusterID, len(u.clusters.names))
+	for id, name := range u.clusters.names {
+		if name != NameNone {
+			clusters[u.Names[name]] = clusterID(id)
+		}
+	}
+	topics := make(map[string]NameID)
+	for i := range u.Asked {
+		topics[u.Asked[i].Topic] = NameNone
+	}
+	for id, text := range u.Names {
+		if _, asked := topics[text]; asked {
+			topics[text] = id
+		}
+	}
+	for i := range u.Asked {
+		a := &u.Asked[i]
+		cluster, known := clusters[a.Cluster]
+		if !known || topics[a.Topic] == NameNone {
+			continue
+		}
+		topic := u.topic(cluster, topics[a.Topic])
+		if !topic.wanted {
+			continue
+		}
+		p := &u.partitions[u.partition(topic.index, a.Partition)]
+		_, anew := u.recreated[clusterTopic{cluster, topics[a.Topic]}]
+		p.wanted = true // it was asked for because of a group that is published
+		switch a.End {
+		case HighWatermarkEnd:
+			p.high.tell(a, anew)
+		case LastStableEnd:
+			p.stable.tell(a, anew)
+		case LogStartEnd:
+			p.start.tell(a, anew)
+		}
+	}
+}
+
+// forget leaves out what was said before a moment.
+func (w *Watermark) forget(before uint64) {
+	if w.Time <= before {
+		w.HighWatermark, w.LastStable, w.Time = -1, -1, 0
+	}
+	if w.LogStartTime <= before {
+		w.LogStart, w.LogStartTime = -1, 0
+	}
+	if w.ProducedTime <= before {
+		w.Produced, w.ProducedTime = -1, 0
 	}
 }
 

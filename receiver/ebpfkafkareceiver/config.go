@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/scraper/scraperhelper"
 
@@ -81,6 +82,8 @@ type Config struct {
 	IdleTimeout time.Duration `mapstructure:"idle_timeout"`
 	// WatermarkMaxAge is the age up to which a high watermark is good enough to compute a lag from.
 	WatermarkMaxAge time.Duration `mapstructure:"watermark_max_age"`
+	// Watermarks, if present, makes the receiver ask brokers for high watermarks.
+	Watermarks configoptional.Optional[WatermarksConfig] `mapstructure:"watermarks"`
 	// Groups chooses consumer groups by their id.
 	Groups FilterConfig `mapstructure:"groups"`
 	// Topics chooses topics by their name.
@@ -106,6 +109,7 @@ func createDefaultConfig() component.Config {
 		Limits:               defaultLimits(),
 		IdleTimeout:          defaultIdleTimeout,
 		WatermarkMaxAge:      defaultWatermarkMaxAge,
+		Watermarks:           configoptional.Default(defaultWatermarksConfig()),
 		ProcPath:             defaultProcPath,
 	}
 }
@@ -144,6 +148,9 @@ func (c *Config) validateDurations() error {
 	if c.IdleTimeout >= minAge && c.IdleTimeout < c.CollectionInterval {
 		errs = append(errs, fmt.Errorf("idle_timeout: %v is less than collection_interval (%v), so that state would expire"+
 			" unread; allowed: collection_interval or more", c.IdleTimeout, c.CollectionInterval))
+	}
+	if w := c.Watermarks.Get(); w != nil {
+		errs = append(errs, w.validateAge(c.WatermarkMaxAge))
 	}
 	return errors.Join(errs...)
 }

@@ -61,10 +61,11 @@ type batch struct {
 type clusterRows struct {
 	cluster                              string
 	groups, partitions, commits, members []int32
+	rebalances, shares                   []int32
 }
 
 func (r *clusterRows) len() int {
-	return len(r.groups) + len(r.partitions) + len(r.commits) + len(r.members)
+	return len(r.groups) + len(r.partitions) + len(r.commits) + len(r.members) + len(r.rebalances) + len(r.shares)
 }
 
 // clusters fills the group view.
@@ -90,11 +91,23 @@ func (b *batch) clusters() {
 		rows := index.at(e.Cluster)
 		rows.members = append(rows.members, int32(i))
 	}
+	for i := range b.view.Rebalances {
+		e := &b.view.Rebalances[i]
+		rows := index.at(e.Cluster)
+		rows.rebalances = append(rows.rebalances, int32(i))
+	}
+	for i := range b.view.Shares {
+		e := &b.view.Shares[i]
+		rows := index.at(e.Cluster)
+		rows.shares = append(rows.shares, int32(i))
+	}
 	for _, rows := range index.smallestFirst((*clusterRows).len) {
 		b.groupPartitions(rows.groups)
 		b.partitions(rows.partitions)
 		b.commits(rows.commits)
 		b.members(rows.members)
+		b.rebalances(rows.rebalances)
+		b.shares(rows.shares)
 		b.EmitForResource(metadata.WithResource(b.clusterResource(rows.cluster)))
 	}
 }
@@ -148,33 +161,6 @@ func (b *batch) partitions(rows []int32) {
 	}
 }
 
-func (b *batch) commits(rows []int32) {
-	for _, i := range rows {
-		e := &b.view.Commits[i]
-		// Each count has a beginning of its own: a group that expires and comes back counts from zero again.
-		start := e.Start
-		if start.IsZero() {
-			start = b.publisher.start
-		}
-		b.Reset(metadata.WithStartTime(pcommon.NewTimestampFromTime(start)))
-		group, topic := validName(e.Group), validName(e.Topic)
-		if e.Error == 0 {
-			b.RecordKafkaConsumerGroupCommitsDataPoint(b.now, int64(e.Count), group, topic)
-		} else {
-			b.RecordKafkaConsumerGroupCommitsDataPoint(b.now, int64(e.Count), group, topic,
-				metadata.WithErrorTypeMetricAttribute(state.ErrorName(e.Error)))
-		}
-	}
-	b.Reset(metadata.WithStartTime(pcommon.NewTimestampFromTime(b.publisher.start)))
-}
-
-func (b *batch) members(rows []int32) {
-	for _, i := range rows {
-		e := &b.view.Members[i]
-		b.RecordKafkaConsumerGroupMembersDataPoint(b.now, e.Members, validName(e.Group))
-	}
-}
-
 // processOwner is the resource of the client view.
 type processOwner struct {
 	cluster string
@@ -214,6 +200,9 @@ func (b *batch) clients(rows []int32) {
 		}
 		if e.HasLag {
 			b.RecordKafkaConsumerLagDataPoint(b.now, e.Lag, group, topic, partition, client)
+		}
+		if e.Assigned {
+			b.RecordKafkaConsumerAssignmentDataPoint(b.now, 1, group, topic, partition, client)
 		}
 		if e.HasPosition {
 			b.RecordKafkaConsumerPositionDataPoint(b.now, e.Position, topic, partition, client)

@@ -53,6 +53,7 @@ func publish(t testing.TB, view *state.View, configure func(*Config)) pmetric.Me
 	t.Helper()
 	config := createDefaultConfig().(*Config)
 	config.Metrics.KafkaConsumerPosition.Enabled = true
+	config.Metrics.KafkaConsumerAssignment.Enabled = true
 	config.Metrics.KafkaConsumerGroupCommitAge.Enabled = true
 	config.Metrics.KafkaConsumerGroupMembers.Enabled = true
 	config.Metrics.KafkaPartitionLastStableOffset.Enabled = true
@@ -90,7 +91,7 @@ func exampleView() *state.View {
 		},
 		Clients: []state.ClientPartition{
 			{Cluster: "one", Process: pod, ClientID: "c", Group: "g", Topic: "t", Partition: 0,
-				Committed: 90, HasCommitted: true, Position: 96, HasPosition: true, Lag: 10, HasLag: true},
+				Assigned: true, Committed: 90, HasCommitted: true, Position: 96, HasPosition: true, Lag: 10, HasLag: true},
 			{Cluster: "one", Process: script, ClientID: "c", Group: "g", Topic: "t", Partition: 1,
 				Committed: 50, HasCommitted: true},
 			{Cluster: "two", Process: script, ClientID: "", Group: "", Topic: "t", Partition: 0, Position: 8, HasPosition: true},
@@ -102,7 +103,19 @@ func exampleView() *state.View {
 			{Cluster: "one", Group: "g", Topic: "t", Error: 25, Count: 2},
 			{Cluster: "two", Group: "g", Topic: "t", Error: 9999, Count: 1},
 		},
-		Members: []state.GroupMembers{{Cluster: "one", Group: "g", Members: 2}},
+		Members: []state.GroupMembers{
+			{Cluster: "one", Group: "g", Members: 2, State: state.GroupStable, Rebalances: 3, Start: testStart.Add(time.Minute)},
+			{Cluster: "two", Group: "g", Members: 1, State: state.GroupRebalancing},
+			{Cluster: "two", Group: "left"},
+			{Cluster: "one", Group: "s", Type: state.ShareGroup, Members: 4, State: state.GroupStable},
+		},
+		Rebalances: []state.RebalanceTime{
+			{Cluster: "one", Group: "g", Time: 2500 * time.Millisecond, Start: testStart.Add(time.Minute)},
+		},
+		Shares: []state.ShareCount{
+			{Cluster: "one", Group: "s", Topic: "t", Partition: 0, Type: state.Accepted, Count: 8},
+			{Cluster: "one", Group: "s", Topic: "t", Partition: 0, Type: state.Rejected, Count: 1},
+		},
 	}
 }
 
@@ -176,8 +189,16 @@ func TestPublishCommits(t *testing.T) {
 	for _, rm := range metrics.ResourceMetrics().All() {
 		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
 			for _, dp := range numberPoints(m).All() {
-				want := testStart
-				if m.Name() == "kafka.consumer_group.commits" && dp.IntValue() == 12 {
+				want, own := testStart, false
+				switch m.Name() {
+				case "kafka.consumer_group.commits":
+					own = dp.IntValue() == 12
+				case "kafka.consumer_group.rebalances":
+					own = dp.IntValue() == 3
+				case "kafka.consumer_group.rebalance_time":
+					own = true
+				}
+				if own {
 					want = testStart.Add(time.Minute)
 				}
 				assert.Equal(t, pcommon.NewTimestampFromTime(want), dp.StartTimestamp(), m.Name())

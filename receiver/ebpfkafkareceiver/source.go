@@ -9,6 +9,7 @@ import (
 
 	"github.com/ebpfkafka/ebpfkafka/internal/identity"
 	"github.com/ebpfkafka/ebpfkafka/internal/state"
+	"github.com/ebpfkafka/ebpfkafka/internal/watermarks"
 )
 
 // A source knows what is true of Kafka on this host. The receiver calls its methods one after the other, never at once.
@@ -41,6 +42,8 @@ type Stats struct {
 	OrphanResponses    uint64
 	Resynchronisations uint64
 	LateRequests       uint64
+	// What the receiver asked brokers for watermarks, and what went wrong with it.
+	WatermarkRequests, WatermarkErrors []watermarks.Count
 }
 
 // HeldCount is how many entries are left out of the last snapshot for one reason, until more is known.

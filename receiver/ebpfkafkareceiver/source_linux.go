@@ -10,10 +10,12 @@ import (
 
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpfkafka/ebpfkafka/internal/identity"
 	"github.com/ebpfkafka/ebpfkafka/internal/probe"
 	"github.com/ebpfkafka/ebpfkafka/internal/state"
+	"github.com/ebpfkafka/ebpfkafka/internal/watermarks"
 )
 
 // The same cap on both sides, checked by the compiler: the configuration is read on every system, the probe
@@ -21,12 +23,20 @@ import (
 var _ = [1]struct{}{}[maxPorts-probe.MaxPorts]
 
 // openSource loads the eBPF programs and attaches them.
-func openSource(_ context.Context, config *Config, settings receiver.Settings) (source, resolver, error) {
+func openSource(ctx context.Context, config *Config, settings receiver.Settings) (source, resolver, error) {
 	groups, err := config.Groups.compile()
 	if err != nil {
 		return nil, nil, err
 	}
 	topics, err := config.Topics.compile()
+	if err != nil {
+		return nil, nil, err
+	}
+	poller, err := newPoller(ctx, config, settings.Logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	netns, err := ownNetNS()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -41,12 +51,17 @@ func openSource(_ context.Context, config *Config, settings receiver.Settings) (
 	backend, reasons := p.Backend()
 	settings.Logger.Info("Watching Kafka traffic", zap.String("backend", string(backend)),
 		zap.Strings("passed_over", reasons), zap.Duration("took", time.Since(begin)))
+	if poller != nil {
+		poller.Start()
+	}
 	return &kernelSource{
 		probe:     p,
 		processes: processes,
 		selected:  selected,
 		idle:      max(config.IdleTimeout, config.WatermarkMaxAge),
 		logger:    settings.Logger,
+		poller:    poller,
+		netns:     netns,
 		model: state.New(state.Options{
 			WatermarkMaxAge: config.WatermarkMaxAge,
 			IdleTimeout:     config.IdleTimeout,
@@ -88,6 +103,10 @@ type kernelSource struct {
 	idle      time.Duration
 	logger    *zap.Logger
 	full      [probe.Reasons]bool // maps of which it has been said that they are full
+
+	poller *watermarks.Poller // nil: brokers are not asked
+	netns  uint32             // the collector's own network namespace
+	asked  []state.Asked
 }
 
 func (s *kernelSource) Snapshot(context.Context) (state.View, Stats, error) {
@@ -95,7 +114,18 @@ func (s *kernelSource) Snapshot(context.Context) (state.View, Stats, error) {
 	if err != nil {
 		return state.View{}, Stats{}, fmt.Errorf("reading the BPF maps: %w", err)
 	}
+	if s.poller != nil {
+		s.asked = s.poller.Answers(s.asked[:0], snapshot.Time, snapshot.Now)
+		snapshot.Asked = s.asked
+	}
 	view := s.model.Update(snapshot)
+	if s.poller != nil {
+		wanted := wantedWatermarks(view)
+		if s.poller.Observes() {
+			addBrokers(wanted, snapshot, s.netns)
+		}
+		s.poller.Want(wanted)
+	}
 	errSweep := s.probe.Sweep(s.idle)
 	stats, errStats := s.stats()
 	s.processes.Sweep(s.idle)
@@ -107,7 +137,22 @@ func (s *kernelSource) Snapshot(context.Context) (state.View, Stats, error) {
 	return *view, stats, nil
 }
 
-func (s *kernelSource) Close() error { return s.probe.Close() }
+func (s *kernelSource) Close() error {
+	if s.poller != nil {
+		s.poller.Shutdown()
+	}
+	return s.probe.Close()
+}
+
+// ownNetNS is the number of the network namespace that connections of this process are made in, as links have it.
+func ownNetNS() (uint32, error) {
+	const path = "/proc/self/ns/net" // of this process, not of the host's /proc
+	var stat unix.Stat_t
+	if err := unix.Stat(path, &stat); err != nil {
+		return 0, fmt.Errorf("finding the collector's network namespace: stat %s: %w; mount /proc", path, err)
+	}
+	return uint32(stat.Ino), nil
+}
 
 func (s *kernelSource) stats() (Stats, error) {
 	k, err := s.probe.Stats()
@@ -119,6 +164,9 @@ func (s *kernelSource) stats() (Stats, error) {
 		OrphanResponses:    k.OrphanResponses + k.Drops[probe.OrphanResponse],
 		Resynchronisations: k.Resynchronisations,
 		LateRequests:       k.LateRequests,
+	}
+	if s.poller != nil {
+		out.WatermarkRequests, out.WatermarkErrors = s.poller.Requests(), s.poller.Errors()
 	}
 	held := s.model.Held()
 	out.Held = []HeldCount{

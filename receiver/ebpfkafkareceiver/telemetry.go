@@ -81,6 +81,16 @@ func (t *telemetry) register() error {
 				o.Observe(m.Capacity, metric.WithAttributes(attribute.String("map", m.Name)))
 			}
 		})),
+		b.RegisterReceiverEbpfKafkaWatermarkRequestsCallback(t.callback(func(s *Stats, o metric.Int64Observer) {
+			for _, r := range s.WatermarkRequests {
+				o.Observe(int64(r.Count), metric.WithAttributes(attribute.String("api", r.Name)))
+			}
+		})),
+		b.RegisterReceiverEbpfKafkaWatermarkErrorsCallback(t.callback(func(s *Stats, o metric.Int64Observer) {
+			for _, e := range s.WatermarkErrors {
+				o.Observe(int64(e.Count), metric.WithAttributes(attribute.String("error.type", e.Name)))
+			}
+		})),
 	)
 }
 

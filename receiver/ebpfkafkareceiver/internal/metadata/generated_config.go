@@ -7,6 +7,26 @@ import (
 	"go.opentelemetry.io/collector/filter"
 )
 
+// KafkaConsumerAssignmentMetricConfig provides config for the kafka.consumer.assignment metric.
+type KafkaConsumerAssignmentMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *KafkaConsumerAssignmentMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // KafkaConsumerLagMetricConfig provides config for the kafka.consumer.lag metric.
 type KafkaConsumerLagMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -227,6 +247,66 @@ func (ms *KafkaConsumerGroupOffsetSumMetricConfig) Unmarshal(parser *confmap.Con
 	return nil
 }
 
+// KafkaConsumerGroupRebalanceTimeMetricConfig provides config for the kafka.consumer_group.rebalance_time metric.
+type KafkaConsumerGroupRebalanceTimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *KafkaConsumerGroupRebalanceTimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// KafkaConsumerGroupRebalancesMetricConfig provides config for the kafka.consumer_group.rebalances metric.
+type KafkaConsumerGroupRebalancesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *KafkaConsumerGroupRebalancesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// KafkaConsumerGroupStateMetricConfig provides config for the kafka.consumer_group.state metric.
+type KafkaConsumerGroupStateMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *KafkaConsumerGroupStateMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // KafkaPartitionCurrentOffsetMetricConfig provides config for the kafka.partition.current_offset metric.
 type KafkaPartitionCurrentOffsetMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -307,27 +387,76 @@ func (ms *KafkaPartitionWatermarkAgeMetricConfig) Unmarshal(parser *confmap.Conf
 	return nil
 }
 
+// KafkaShareGroupAcknowledgedMetricConfig provides config for the kafka.share_group.acknowledged metric.
+type KafkaShareGroupAcknowledgedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *KafkaShareGroupAcknowledgedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// KafkaShareGroupMembersMetricConfig provides config for the kafka.share_group.members metric.
+type KafkaShareGroupMembersMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *KafkaShareGroupMembersMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // MetricsConfig provides config for ebpf_kafka metrics.
 type MetricsConfig struct {
-	KafkaConsumerLag               KafkaConsumerLagMetricConfig               `mapstructure:"kafka.consumer.lag"`
-	KafkaConsumerOffset            KafkaConsumerOffsetMetricConfig            `mapstructure:"kafka.consumer.offset"`
-	KafkaConsumerPosition          KafkaConsumerPositionMetricConfig          `mapstructure:"kafka.consumer.position"`
-	KafkaConsumerGroupCommitAge    KafkaConsumerGroupCommitAgeMetricConfig    `mapstructure:"kafka.consumer_group.commit_age"`
-	KafkaConsumerGroupCommits      KafkaConsumerGroupCommitsMetricConfig      `mapstructure:"kafka.consumer_group.commits"`
-	KafkaConsumerGroupLag          KafkaConsumerGroupLagMetricConfig          `mapstructure:"kafka.consumer_group.lag"`
-	KafkaConsumerGroupLagSum       KafkaConsumerGroupLagSumMetricConfig       `mapstructure:"kafka.consumer_group.lag_sum"`
-	KafkaConsumerGroupLagTime      KafkaConsumerGroupLagTimeMetricConfig      `mapstructure:"kafka.consumer_group.lag_time"`
-	KafkaConsumerGroupMembers      KafkaConsumerGroupMembersMetricConfig      `mapstructure:"kafka.consumer_group.members"`
-	KafkaConsumerGroupOffset       KafkaConsumerGroupOffsetMetricConfig       `mapstructure:"kafka.consumer_group.offset"`
-	KafkaConsumerGroupOffsetSum    KafkaConsumerGroupOffsetSumMetricConfig    `mapstructure:"kafka.consumer_group.offset_sum"`
-	KafkaPartitionCurrentOffset    KafkaPartitionCurrentOffsetMetricConfig    `mapstructure:"kafka.partition.current_offset"`
-	KafkaPartitionLastStableOffset KafkaPartitionLastStableOffsetMetricConfig `mapstructure:"kafka.partition.last_stable_offset"`
-	KafkaPartitionOldestOffset     KafkaPartitionOldestOffsetMetricConfig     `mapstructure:"kafka.partition.oldest_offset"`
-	KafkaPartitionWatermarkAge     KafkaPartitionWatermarkAgeMetricConfig     `mapstructure:"kafka.partition.watermark_age"`
+	KafkaConsumerAssignment         KafkaConsumerAssignmentMetricConfig         `mapstructure:"kafka.consumer.assignment"`
+	KafkaConsumerLag                KafkaConsumerLagMetricConfig                `mapstructure:"kafka.consumer.lag"`
+	KafkaConsumerOffset             KafkaConsumerOffsetMetricConfig             `mapstructure:"kafka.consumer.offset"`
+	KafkaConsumerPosition           KafkaConsumerPositionMetricConfig           `mapstructure:"kafka.consumer.position"`
+	KafkaConsumerGroupCommitAge     KafkaConsumerGroupCommitAgeMetricConfig     `mapstructure:"kafka.consumer_group.commit_age"`
+	KafkaConsumerGroupCommits       KafkaConsumerGroupCommitsMetricConfig       `mapstructure:"kafka.consumer_group.commits"`
+	KafkaConsumerGroupLag           KafkaConsumerGroupLagMetricConfig           `mapstructure:"kafka.consumer_group.lag"`
+	KafkaConsumerGroupLagSum        KafkaConsumerGroupLagSumMetricConfig        `mapstructure:"kafka.consumer_group.lag_sum"`
+	KafkaConsumerGroupLagTime       KafkaConsumerGroupLagTimeMetricConfig       `mapstructure:"kafka.consumer_group.lag_time"`
+	KafkaConsumerGroupMembers       KafkaConsumerGroupMembersMetricConfig       `mapstructure:"kafka.consumer_group.members"`
+	KafkaConsumerGroupOffset        KafkaConsumerGroupOffsetMetricConfig        `mapstructure:"kafka.consumer_group.offset"`
+	KafkaConsumerGroupOffsetSum     KafkaConsumerGroupOffsetSumMetricConfig     `mapstructure:"kafka.consumer_group.offset_sum"`
+	KafkaConsumerGroupRebalanceTime KafkaConsumerGroupRebalanceTimeMetricConfig `mapstructure:"kafka.consumer_group.rebalance_time"`
+	KafkaConsumerGroupRebalances    KafkaConsumerGroupRebalancesMetricConfig    `mapstructure:"kafka.consumer_group.rebalances"`
+	KafkaConsumerGroupState         KafkaConsumerGroupStateMetricConfig         `mapstructure:"kafka.consumer_group.state"`
+	KafkaPartitionCurrentOffset     KafkaPartitionCurrentOffsetMetricConfig     `mapstructure:"kafka.partition.current_offset"`
+	KafkaPartitionLastStableOffset  KafkaPartitionLastStableOffsetMetricConfig  `mapstructure:"kafka.partition.last_stable_offset"`
+	KafkaPartitionOldestOffset      KafkaPartitionOldestOffsetMetricConfig      `mapstructure:"kafka.partition.oldest_offset"`
+	KafkaPartitionWatermarkAge      KafkaPartitionWatermarkAgeMetricConfig      `mapstructure:"kafka.partition.watermark_age"`
+	KafkaShareGroupAcknowledged     KafkaShareGroupAcknowledgedMetricConfig     `mapstructure:"kafka.share_group.acknowledged"`
+	KafkaShareGroupMembers          KafkaShareGroupMembersMetricConfig          `mapstructure:"kafka.share_group.members"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
 	return MetricsConfig{
+		KafkaConsumerAssignment: KafkaConsumerAssignmentMetricConfig{
+			Enabled: false,
+		},
 		KafkaConsumerLag: KafkaConsumerLagMetricConfig{
 			Enabled: true,
 		},
@@ -361,6 +490,15 @@ func DefaultMetricsConfig() MetricsConfig {
 		KafkaConsumerGroupOffsetSum: KafkaConsumerGroupOffsetSumMetricConfig{
 			Enabled: true,
 		},
+		KafkaConsumerGroupRebalanceTime: KafkaConsumerGroupRebalanceTimeMetricConfig{
+			Enabled: true,
+		},
+		KafkaConsumerGroupRebalances: KafkaConsumerGroupRebalancesMetricConfig{
+			Enabled: true,
+		},
+		KafkaConsumerGroupState: KafkaConsumerGroupStateMetricConfig{
+			Enabled: true,
+		},
 		KafkaPartitionCurrentOffset: KafkaPartitionCurrentOffsetMetricConfig{
 			Enabled: true,
 		},
@@ -372,6 +510,12 @@ func DefaultMetricsConfig() MetricsConfig {
 		},
 		KafkaPartitionWatermarkAge: KafkaPartitionWatermarkAgeMetricConfig{
 			Enabled: false,
+		},
+		KafkaShareGroupAcknowledged: KafkaShareGroupAcknowledgedMetricConfig{
+			Enabled: true,
+		},
+		KafkaShareGroupMembers: KafkaShareGroupMembersMetricConfig{
+			Enabled: true,
 		},
 	}
 }

@@ -26,6 +26,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "all_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
+					KafkaConsumerAssignment: KafkaConsumerAssignmentMetricConfig{
+						Enabled: true,
+					},
 					KafkaConsumerLag: KafkaConsumerLagMetricConfig{
 						Enabled: true,
 					},
@@ -59,6 +62,15 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					KafkaConsumerGroupOffsetSum: KafkaConsumerGroupOffsetSumMetricConfig{
 						Enabled: true,
 					},
+					KafkaConsumerGroupRebalanceTime: KafkaConsumerGroupRebalanceTimeMetricConfig{
+						Enabled: true,
+					},
+					KafkaConsumerGroupRebalances: KafkaConsumerGroupRebalancesMetricConfig{
+						Enabled: true,
+					},
+					KafkaConsumerGroupState: KafkaConsumerGroupStateMetricConfig{
+						Enabled: true,
+					},
 					KafkaPartitionCurrentOffset: KafkaPartitionCurrentOffsetMetricConfig{
 						Enabled: true,
 					},
@@ -69,6 +81,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: true,
 					},
 					KafkaPartitionWatermarkAge: KafkaPartitionWatermarkAgeMetricConfig{
+						Enabled: true,
+					},
+					KafkaShareGroupAcknowledged: KafkaShareGroupAcknowledgedMetricConfig{
+						Enabled: true,
+					},
+					KafkaShareGroupMembers: KafkaShareGroupMembersMetricConfig{
 						Enabled: true,
 					},
 				},
@@ -88,6 +106,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "none_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
+					KafkaConsumerAssignment: KafkaConsumerAssignmentMetricConfig{
+						Enabled: false,
+					},
 					KafkaConsumerLag: KafkaConsumerLagMetricConfig{
 						Enabled: false,
 					},
@@ -121,6 +142,15 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					KafkaConsumerGroupOffsetSum: KafkaConsumerGroupOffsetSumMetricConfig{
 						Enabled: false,
 					},
+					KafkaConsumerGroupRebalanceTime: KafkaConsumerGroupRebalanceTimeMetricConfig{
+						Enabled: false,
+					},
+					KafkaConsumerGroupRebalances: KafkaConsumerGroupRebalancesMetricConfig{
+						Enabled: false,
+					},
+					KafkaConsumerGroupState: KafkaConsumerGroupStateMetricConfig{
+						Enabled: false,
+					},
 					KafkaPartitionCurrentOffset: KafkaPartitionCurrentOffsetMetricConfig{
 						Enabled: false,
 					},
@@ -131,6 +161,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: false,
 					},
 					KafkaPartitionWatermarkAge: KafkaPartitionWatermarkAgeMetricConfig{
+						Enabled: false,
+					},
+					KafkaShareGroupAcknowledged: KafkaShareGroupAcknowledgedMetricConfig{
+						Enabled: false,
+					},
+					KafkaShareGroupMembers: KafkaShareGroupMembersMetricConfig{
 						Enabled: false,
 					},
 				},
@@ -150,7 +186,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(KafkaConsumerLagMetricConfig{}, KafkaConsumerOffsetMetricConfig{}, KafkaConsumerPositionMetricConfig{}, KafkaConsumerGroupCommitAgeMetricConfig{}, KafkaConsumerGroupCommitsMetricConfig{}, KafkaConsumerGroupLagMetricConfig{}, KafkaConsumerGroupLagSumMetricConfig{}, KafkaConsumerGroupLagTimeMetricConfig{}, KafkaConsumerGroupMembersMetricConfig{}, KafkaConsumerGroupOffsetMetricConfig{}, KafkaConsumerGroupOffsetSumMetricConfig{}, KafkaPartitionCurrentOffsetMetricConfig{}, KafkaPartitionLastStableOffsetMetricConfig{}, KafkaPartitionOldestOffsetMetricConfig{}, KafkaPartitionWatermarkAgeMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(KafkaConsumerAssignmentMetricConfig{}, KafkaConsumerLagMetricConfig{}, KafkaConsumerOffsetMetricConfig{}, KafkaConsumerPositionMetricConfig{}, KafkaConsumerGroupCommitAgeMetricConfig{}, KafkaConsumerGroupCommitsMetricConfig{}, KafkaConsumerGroupLagMetricConfig{}, KafkaConsumerGroupLagSumMetricConfig{}, KafkaConsumerGroupLagTimeMetricConfig{}, KafkaConsumerGroupMembersMetricConfig{}, KafkaConsumerGroupOffsetMetricConfig{}, KafkaConsumerGroupOffsetSumMetricConfig{}, KafkaConsumerGroupRebalanceTimeMetricConfig{}, KafkaConsumerGroupRebalancesMetricConfig{}, KafkaConsumerGroupStateMetricConfig{}, KafkaPartitionCurrentOffsetMetricConfig{}, KafkaPartitionLastStableOffsetMetricConfig{}, KafkaPartitionOldestOffsetMetricConfig{}, KafkaPartitionWatermarkAgeMetricConfig{}, KafkaShareGroupAcknowledgedMetricConfig{}, KafkaShareGroupMembersMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

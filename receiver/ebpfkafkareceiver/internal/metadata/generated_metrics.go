@@ -18,6 +18,66 @@ const (
 	AggregationStrategyMax = "max"
 )
 
+// AttributeAcknowledgement specifies the value acknowledgement attribute.
+type AttributeAcknowledgement int
+
+const (
+	_ AttributeAcknowledgement = iota
+	AttributeAcknowledgementAccept
+	AttributeAcknowledgementRelease
+	AttributeAcknowledgementReject
+)
+
+// String returns the string representation of the AttributeAcknowledgement.
+func (av AttributeAcknowledgement) String() string {
+	switch av {
+	case AttributeAcknowledgementAccept:
+		return "accept"
+	case AttributeAcknowledgementRelease:
+		return "release"
+	case AttributeAcknowledgementReject:
+		return "reject"
+	}
+	return ""
+}
+
+// MapAttributeAcknowledgement is a helper map of string to AttributeAcknowledgement attribute value.
+var MapAttributeAcknowledgement = map[string]AttributeAcknowledgement{
+	"accept":  AttributeAcknowledgementAccept,
+	"release": AttributeAcknowledgementRelease,
+	"reject":  AttributeAcknowledgementReject,
+}
+
+// AttributeGroupState specifies the value group_state attribute.
+type AttributeGroupState int
+
+const (
+	_ AttributeGroupState = iota
+	AttributeGroupStateEmpty
+	AttributeGroupStateRebalancing
+	AttributeGroupStateStable
+)
+
+// String returns the string representation of the AttributeGroupState.
+func (av AttributeGroupState) String() string {
+	switch av {
+	case AttributeGroupStateEmpty:
+		return "empty"
+	case AttributeGroupStateRebalancing:
+		return "rebalancing"
+	case AttributeGroupStateStable:
+		return "stable"
+	}
+	return ""
+}
+
+// MapAttributeGroupState is a helper map of string to AttributeGroupState attribute value.
+var MapAttributeGroupState = map[string]AttributeGroupState{
+	"empty":       AttributeGroupStateEmpty,
+	"rebalancing": AttributeGroupStateRebalancing,
+	"stable":      AttributeGroupStateStable,
+}
+
 // AttributeRole specifies the value role attribute.
 type AttributeRole int
 
@@ -49,6 +109,10 @@ var MapAttributeRole = map[string]AttributeRole{
 }
 
 var MetricsInfo = metricsInfo{
+	KafkaConsumerAssignment: metricInfo{
+		Name:       "kafka.consumer.assignment",
+		Attributes: []string{"group", "topic", "partition", "client_id"},
+	},
 	KafkaConsumerLag: metricInfo{
 		Name:       "kafka.consumer.lag",
 		Attributes: []string{"group", "topic", "partition", "client_id"},
@@ -93,6 +157,18 @@ var MetricsInfo = metricsInfo{
 		Name:       "kafka.consumer_group.offset_sum",
 		Attributes: []string{"group", "topic"},
 	},
+	KafkaConsumerGroupRebalanceTime: metricInfo{
+		Name:       "kafka.consumer_group.rebalance_time",
+		Attributes: []string{"group"},
+	},
+	KafkaConsumerGroupRebalances: metricInfo{
+		Name:       "kafka.consumer_group.rebalances",
+		Attributes: []string{"group"},
+	},
+	KafkaConsumerGroupState: metricInfo{
+		Name:       "kafka.consumer_group.state",
+		Attributes: []string{"group", "group_state"},
+	},
 	KafkaPartitionCurrentOffset: metricInfo{
 		Name:       "kafka.partition.current_offset",
 		Attributes: []string{"topic", "partition"},
@@ -109,24 +185,38 @@ var MetricsInfo = metricsInfo{
 		Name:       "kafka.partition.watermark_age",
 		Attributes: []string{"topic", "partition"},
 	},
+	KafkaShareGroupAcknowledged: metricInfo{
+		Name:       "kafka.share_group.acknowledged",
+		Attributes: []string{"group", "topic", "partition", "acknowledgement"},
+	},
+	KafkaShareGroupMembers: metricInfo{
+		Name:       "kafka.share_group.members",
+		Attributes: []string{"group"},
+	},
 }
 
 type metricsInfo struct {
-	KafkaConsumerLag               metricInfo
-	KafkaConsumerOffset            metricInfo
-	KafkaConsumerPosition          metricInfo
-	KafkaConsumerGroupCommitAge    metricInfo
-	KafkaConsumerGroupCommits      metricInfo
-	KafkaConsumerGroupLag          metricInfo
-	KafkaConsumerGroupLagSum       metricInfo
-	KafkaConsumerGroupLagTime      metricInfo
-	KafkaConsumerGroupMembers      metricInfo
-	KafkaConsumerGroupOffset       metricInfo
-	KafkaConsumerGroupOffsetSum    metricInfo
-	KafkaPartitionCurrentOffset    metricInfo
-	KafkaPartitionLastStableOffset metricInfo
-	KafkaPartitionOldestOffset     metricInfo
-	KafkaPartitionWatermarkAge     metricInfo
+	KafkaConsumerAssignment         metricInfo
+	KafkaConsumerLag                metricInfo
+	KafkaConsumerOffset             metricInfo
+	KafkaConsumerPosition           metricInfo
+	KafkaConsumerGroupCommitAge     metricInfo
+	KafkaConsumerGroupCommits       metricInfo
+	KafkaConsumerGroupLag           metricInfo
+	KafkaConsumerGroupLagSum        metricInfo
+	KafkaConsumerGroupLagTime       metricInfo
+	KafkaConsumerGroupMembers       metricInfo
+	KafkaConsumerGroupOffset        metricInfo
+	KafkaConsumerGroupOffsetSum     metricInfo
+	KafkaConsumerGroupRebalanceTime metricInfo
+	KafkaConsumerGroupRebalances    metricInfo
+	KafkaConsumerGroupState         metricInfo
+	KafkaPartitionCurrentOffset     metricInfo
+	KafkaPartitionLastStableOffset  metricInfo
+	KafkaPartitionOldestOffset      metricInfo
+	KafkaPartitionWatermarkAge      metricInfo
+	KafkaShareGroupAcknowledged     metricInfo
+	KafkaShareGroupMembers          metricInfo
 }
 
 type metricInfo struct {
@@ -150,6 +240,61 @@ func WithErrorTypeMetricAttribute(errorTypeAttributeValue string) MetricAttribut
 	})
 }
 
+type metricKafkaConsumerAssignment struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   KafkaConsumerAssignmentMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills kafka.consumer.assignment metric with initial data.
+func (m *metricKafkaConsumerAssignment) init() {
+	m.data.SetName("kafka.consumer.assignment")
+	m.data.SetDescription("1 for each partition that the group's coordinator has assigned to this client.")
+	m.data.SetUnit("{partition}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricKafkaConsumerAssignment) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, groupAttributeValue string, topicAttributeValue string, partitionAttributeValue int64, clientIDAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("group", groupAttributeValue)
+	dp.Attributes().PutStr("topic", topicAttributeValue)
+	dp.Attributes().PutInt("partition", partitionAttributeValue)
+	dp.Attributes().PutStr("client_id", clientIDAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricKafkaConsumerAssignment) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricKafkaConsumerAssignment) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricKafkaConsumerAssignment(cfg KafkaConsumerAssignmentMetricConfig) metricKafkaConsumerAssignment {
+	m := metricKafkaConsumerAssignment{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricKafkaConsumerLag struct {
 	data     pmetric.Metric               // data buffer for generated metric.
 	config   KafkaConsumerLagMetricConfig // metric config provided by user.
@@ -159,7 +304,7 @@ type metricKafkaConsumerLag struct {
 // init fills kafka.consumer.lag metric with initial data.
 func (m *metricKafkaConsumerLag) init() {
 	m.data.SetName("kafka.consumer.lag")
-	m.data.SetDescription("Messages between the last offset that this client committed and the partition's high watermark.")
+	m.data.SetDescription("Messages between the group's committed offset and the partition's high watermark, of the client that owns the partition.")
 	m.data.SetUnit("{message}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -746,6 +891,167 @@ func newMetricKafkaConsumerGroupOffsetSum(cfg KafkaConsumerGroupOffsetSumMetricC
 	return m
 }
 
+type metricKafkaConsumerGroupRebalanceTime struct {
+	data     pmetric.Metric                              // data buffer for generated metric.
+	config   KafkaConsumerGroupRebalanceTimeMetricConfig // metric config provided by user.
+	capacity int                                         // max observed number of data points added to the metric.
+}
+
+// init fills kafka.consumer_group.rebalance_time metric with initial data.
+func (m *metricKafkaConsumerGroupRebalanceTime) init() {
+	m.data.SetName("kafka.consumer_group.rebalance_time")
+	m.data.SetDescription("Time that members of the group that are seen on this host, all together, have spent between the beginning of a rebalance and their new assignment.")
+	m.data.SetUnit("s")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricKafkaConsumerGroupRebalanceTime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, groupAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("group", groupAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricKafkaConsumerGroupRebalanceTime) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricKafkaConsumerGroupRebalanceTime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricKafkaConsumerGroupRebalanceTime(cfg KafkaConsumerGroupRebalanceTimeMetricConfig) metricKafkaConsumerGroupRebalanceTime {
+	m := metricKafkaConsumerGroupRebalanceTime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricKafkaConsumerGroupRebalances struct {
+	data     pmetric.Metric                           // data buffer for generated metric.
+	config   KafkaConsumerGroupRebalancesMetricConfig // metric config provided by user.
+	capacity int                                      // max observed number of data points added to the metric.
+}
+
+// init fills kafka.consumer_group.rebalances metric with initial data.
+func (m *metricKafkaConsumerGroupRebalances) init() {
+	m.data.SetName("kafka.consumer_group.rebalances")
+	m.data.SetDescription("Rebalances of the group since it was first seen on this host.")
+	m.data.SetUnit("{rebalance}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricKafkaConsumerGroupRebalances) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, groupAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("group", groupAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricKafkaConsumerGroupRebalances) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricKafkaConsumerGroupRebalances) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricKafkaConsumerGroupRebalances(cfg KafkaConsumerGroupRebalancesMetricConfig) metricKafkaConsumerGroupRebalances {
+	m := metricKafkaConsumerGroupRebalances{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricKafkaConsumerGroupState struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   KafkaConsumerGroupStateMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills kafka.consumer_group.state metric with initial data.
+func (m *metricKafkaConsumerGroupState) init() {
+	m.data.SetName("kafka.consumer_group.state")
+	m.data.SetDescription("1 for the state that the group is in, as far as its members are seen on this host, 0 for the others.")
+	m.data.SetUnit("{group}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricKafkaConsumerGroupState) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, groupAttributeValue string, groupStateAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("group", groupAttributeValue)
+	dp.Attributes().PutStr("state", groupStateAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricKafkaConsumerGroupState) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricKafkaConsumerGroupState) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricKafkaConsumerGroupState(cfg KafkaConsumerGroupStateMetricConfig) metricKafkaConsumerGroupState {
+	m := metricKafkaConsumerGroupState{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricKafkaPartitionCurrentOffset struct {
 	data     pmetric.Metric                          // data buffer for generated metric.
 	config   KafkaPartitionCurrentOffsetMetricConfig // metric config provided by user.
@@ -958,31 +1264,146 @@ func newMetricKafkaPartitionWatermarkAge(cfg KafkaPartitionWatermarkAgeMetricCon
 	return m
 }
 
+type metricKafkaShareGroupAcknowledged struct {
+	data     pmetric.Metric                          // data buffer for generated metric.
+	config   KafkaShareGroupAcknowledgedMetricConfig // metric config provided by user.
+	capacity int                                     // max observed number of data points added to the metric.
+}
+
+// init fills kafka.share_group.acknowledged metric with initial data.
+func (m *metricKafkaShareGroupAcknowledged) init() {
+	m.data.SetName("kafka.share_group.acknowledged")
+	m.data.SetDescription("Messages that members of the share group on this host have acknowledged and the broker took note of.")
+	m.data.SetUnit("{message}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricKafkaShareGroupAcknowledged) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, groupAttributeValue string, topicAttributeValue string, partitionAttributeValue int64, acknowledgementAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("group", groupAttributeValue)
+	dp.Attributes().PutStr("topic", topicAttributeValue)
+	dp.Attributes().PutInt("partition", partitionAttributeValue)
+	dp.Attributes().PutStr("acknowledgement", acknowledgementAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricKafkaShareGroupAcknowledged) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricKafkaShareGroupAcknowledged) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricKafkaShareGroupAcknowledged(cfg KafkaShareGroupAcknowledgedMetricConfig) metricKafkaShareGroupAcknowledged {
+	m := metricKafkaShareGroupAcknowledged{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricKafkaShareGroupMembers struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   KafkaShareGroupMembersMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills kafka.share_group.members metric with initial data.
+func (m *metricKafkaShareGroupMembers) init() {
+	m.data.SetName("kafka.share_group.members")
+	m.data.SetDescription("Members of the share group that are seen on this host.")
+	m.data.SetUnit("{member}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricKafkaShareGroupMembers) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, groupAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("group", groupAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricKafkaShareGroupMembers) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricKafkaShareGroupMembers) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricKafkaShareGroupMembers(cfg KafkaShareGroupMembersMetricConfig) metricKafkaShareGroupMembers {
+	m := metricKafkaShareGroupMembers{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                               MetricsBuilderConfig // config of the metrics builder.
-	startTime                            pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                      int                  // maximum observed number of metrics per resource.
-	metricsBuffer                        pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                            component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter       map[string]filter.Filter
-	resourceAttributeExcludeFilter       map[string]filter.Filter
-	metricKafkaConsumerLag               metricKafkaConsumerLag
-	metricKafkaConsumerOffset            metricKafkaConsumerOffset
-	metricKafkaConsumerPosition          metricKafkaConsumerPosition
-	metricKafkaConsumerGroupCommitAge    metricKafkaConsumerGroupCommitAge
-	metricKafkaConsumerGroupCommits      metricKafkaConsumerGroupCommits
-	metricKafkaConsumerGroupLag          metricKafkaConsumerGroupLag
-	metricKafkaConsumerGroupLagSum       metricKafkaConsumerGroupLagSum
-	metricKafkaConsumerGroupLagTime      metricKafkaConsumerGroupLagTime
-	metricKafkaConsumerGroupMembers      metricKafkaConsumerGroupMembers
-	metricKafkaConsumerGroupOffset       metricKafkaConsumerGroupOffset
-	metricKafkaConsumerGroupOffsetSum    metricKafkaConsumerGroupOffsetSum
-	metricKafkaPartitionCurrentOffset    metricKafkaPartitionCurrentOffset
-	metricKafkaPartitionLastStableOffset metricKafkaPartitionLastStableOffset
-	metricKafkaPartitionOldestOffset     metricKafkaPartitionOldestOffset
-	metricKafkaPartitionWatermarkAge     metricKafkaPartitionWatermarkAge
+	config                                MetricsBuilderConfig // config of the metrics builder.
+	startTime                             pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                       int                  // maximum observed number of metrics per resource.
+	metricsBuffer                         pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                             component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter        map[string]filter.Filter
+	resourceAttributeExcludeFilter        map[string]filter.Filter
+	metricKafkaConsumerAssignment         metricKafkaConsumerAssignment
+	metricKafkaConsumerLag                metricKafkaConsumerLag
+	metricKafkaConsumerOffset             metricKafkaConsumerOffset
+	metricKafkaConsumerPosition           metricKafkaConsumerPosition
+	metricKafkaConsumerGroupCommitAge     metricKafkaConsumerGroupCommitAge
+	metricKafkaConsumerGroupCommits       metricKafkaConsumerGroupCommits
+	metricKafkaConsumerGroupLag           metricKafkaConsumerGroupLag
+	metricKafkaConsumerGroupLagSum        metricKafkaConsumerGroupLagSum
+	metricKafkaConsumerGroupLagTime       metricKafkaConsumerGroupLagTime
+	metricKafkaConsumerGroupMembers       metricKafkaConsumerGroupMembers
+	metricKafkaConsumerGroupOffset        metricKafkaConsumerGroupOffset
+	metricKafkaConsumerGroupOffsetSum     metricKafkaConsumerGroupOffsetSum
+	metricKafkaConsumerGroupRebalanceTime metricKafkaConsumerGroupRebalanceTime
+	metricKafkaConsumerGroupRebalances    metricKafkaConsumerGroupRebalances
+	metricKafkaConsumerGroupState         metricKafkaConsumerGroupState
+	metricKafkaPartitionCurrentOffset     metricKafkaPartitionCurrentOffset
+	metricKafkaPartitionLastStableOffset  metricKafkaPartitionLastStableOffset
+	metricKafkaPartitionOldestOffset      metricKafkaPartitionOldestOffset
+	metricKafkaPartitionWatermarkAge      metricKafkaPartitionWatermarkAge
+	metricKafkaShareGroupAcknowledged     metricKafkaShareGroupAcknowledged
+	metricKafkaShareGroupMembers          metricKafkaShareGroupMembers
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -1004,27 +1425,33 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                               mbc,
-		startTime:                            pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                        pmetric.NewMetrics(),
-		buildInfo:                            settings.BuildInfo,
-		metricKafkaConsumerLag:               newMetricKafkaConsumerLag(mbc.Metrics.KafkaConsumerLag),
-		metricKafkaConsumerOffset:            newMetricKafkaConsumerOffset(mbc.Metrics.KafkaConsumerOffset),
-		metricKafkaConsumerPosition:          newMetricKafkaConsumerPosition(mbc.Metrics.KafkaConsumerPosition),
-		metricKafkaConsumerGroupCommitAge:    newMetricKafkaConsumerGroupCommitAge(mbc.Metrics.KafkaConsumerGroupCommitAge),
-		metricKafkaConsumerGroupCommits:      newMetricKafkaConsumerGroupCommits(mbc.Metrics.KafkaConsumerGroupCommits),
-		metricKafkaConsumerGroupLag:          newMetricKafkaConsumerGroupLag(mbc.Metrics.KafkaConsumerGroupLag),
-		metricKafkaConsumerGroupLagSum:       newMetricKafkaConsumerGroupLagSum(mbc.Metrics.KafkaConsumerGroupLagSum),
-		metricKafkaConsumerGroupLagTime:      newMetricKafkaConsumerGroupLagTime(mbc.Metrics.KafkaConsumerGroupLagTime),
-		metricKafkaConsumerGroupMembers:      newMetricKafkaConsumerGroupMembers(mbc.Metrics.KafkaConsumerGroupMembers),
-		metricKafkaConsumerGroupOffset:       newMetricKafkaConsumerGroupOffset(mbc.Metrics.KafkaConsumerGroupOffset),
-		metricKafkaConsumerGroupOffsetSum:    newMetricKafkaConsumerGroupOffsetSum(mbc.Metrics.KafkaConsumerGroupOffsetSum),
-		metricKafkaPartitionCurrentOffset:    newMetricKafkaPartitionCurrentOffset(mbc.Metrics.KafkaPartitionCurrentOffset),
-		metricKafkaPartitionLastStableOffset: newMetricKafkaPartitionLastStableOffset(mbc.Metrics.KafkaPartitionLastStableOffset),
-		metricKafkaPartitionOldestOffset:     newMetricKafkaPartitionOldestOffset(mbc.Metrics.KafkaPartitionOldestOffset),
-		metricKafkaPartitionWatermarkAge:     newMetricKafkaPartitionWatermarkAge(mbc.Metrics.KafkaPartitionWatermarkAge),
-		resourceAttributeIncludeFilter:       make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter:       make(map[string]filter.Filter),
+		config:                                mbc,
+		startTime:                             pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                         pmetric.NewMetrics(),
+		buildInfo:                             settings.BuildInfo,
+		metricKafkaConsumerAssignment:         newMetricKafkaConsumerAssignment(mbc.Metrics.KafkaConsumerAssignment),
+		metricKafkaConsumerLag:                newMetricKafkaConsumerLag(mbc.Metrics.KafkaConsumerLag),
+		metricKafkaConsumerOffset:             newMetricKafkaConsumerOffset(mbc.Metrics.KafkaConsumerOffset),
+		metricKafkaConsumerPosition:           newMetricKafkaConsumerPosition(mbc.Metrics.KafkaConsumerPosition),
+		metricKafkaConsumerGroupCommitAge:     newMetricKafkaConsumerGroupCommitAge(mbc.Metrics.KafkaConsumerGroupCommitAge),
+		metricKafkaConsumerGroupCommits:       newMetricKafkaConsumerGroupCommits(mbc.Metrics.KafkaConsumerGroupCommits),
+		metricKafkaConsumerGroupLag:           newMetricKafkaConsumerGroupLag(mbc.Metrics.KafkaConsumerGroupLag),
+		metricKafkaConsumerGroupLagSum:        newMetricKafkaConsumerGroupLagSum(mbc.Metrics.KafkaConsumerGroupLagSum),
+		metricKafkaConsumerGroupLagTime:       newMetricKafkaConsumerGroupLagTime(mbc.Metrics.KafkaConsumerGroupLagTime),
+		metricKafkaConsumerGroupMembers:       newMetricKafkaConsumerGroupMembers(mbc.Metrics.KafkaConsumerGroupMembers),
+		metricKafkaConsumerGroupOffset:        newMetricKafkaConsumerGroupOffset(mbc.Metrics.KafkaConsumerGroupOffset),
+		metricKafkaConsumerGroupOffsetSum:     newMetricKafkaConsumerGroupOffsetSum(mbc.Metrics.KafkaConsumerGroupOffsetSum),
+		metricKafkaConsumerGroupRebalanceTime: newMetricKafkaConsumerGroupRebalanceTime(mbc.Metrics.KafkaConsumerGroupRebalanceTime),
+		metricKafkaConsumerGroupRebalances:    newMetricKafkaConsumerGroupRebalances(mbc.Metrics.KafkaConsumerGroupRebalances),
+		metricKafkaConsumerGroupState:         newMetricKafkaConsumerGroupState(mbc.Metrics.KafkaConsumerGroupState),
+		metricKafkaPartitionCurrentOffset:     newMetricKafkaPartitionCurrentOffset(mbc.Metrics.KafkaPartitionCurrentOffset),
+		metricKafkaPartitionLastStableOffset:  newMetricKafkaPartitionLastStableOffset(mbc.Metrics.KafkaPartitionLastStableOffset),
+		metricKafkaPartitionOldestOffset:      newMetricKafkaPartitionOldestOffset(mbc.Metrics.KafkaPartitionOldestOffset),
+		metricKafkaPartitionWatermarkAge:      newMetricKafkaPartitionWatermarkAge(mbc.Metrics.KafkaPartitionWatermarkAge),
+		metricKafkaShareGroupAcknowledged:     newMetricKafkaShareGroupAcknowledged(mbc.Metrics.KafkaShareGroupAcknowledged),
+		metricKafkaShareGroupMembers:          newMetricKafkaShareGroupMembers(mbc.Metrics.KafkaShareGroupMembers),
+		resourceAttributeIncludeFilter:        make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:        make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.ClientAddress.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["client.address"] = filter.CreateFilter(mbc.ResourceAttributes.ClientAddress.MetricsInclude)
@@ -1143,6 +1570,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
+	mb.metricKafkaConsumerAssignment.emit(ils.Metrics())
 	mb.metricKafkaConsumerLag.emit(ils.Metrics())
 	mb.metricKafkaConsumerOffset.emit(ils.Metrics())
 	mb.metricKafkaConsumerPosition.emit(ils.Metrics())
@@ -1154,10 +1582,15 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricKafkaConsumerGroupMembers.emit(ils.Metrics())
 	mb.metricKafkaConsumerGroupOffset.emit(ils.Metrics())
 	mb.metricKafkaConsumerGroupOffsetSum.emit(ils.Metrics())
+	mb.metricKafkaConsumerGroupRebalanceTime.emit(ils.Metrics())
+	mb.metricKafkaConsumerGroupRebalances.emit(ils.Metrics())
+	mb.metricKafkaConsumerGroupState.emit(ils.Metrics())
 	mb.metricKafkaPartitionCurrentOffset.emit(ils.Metrics())
 	mb.metricKafkaPartitionLastStableOffset.emit(ils.Metrics())
 	mb.metricKafkaPartitionOldestOffset.emit(ils.Metrics())
 	mb.metricKafkaPartitionWatermarkAge.emit(ils.Metrics())
+	mb.metricKafkaShareGroupAcknowledged.emit(ils.Metrics())
+	mb.metricKafkaShareGroupMembers.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -1187,6 +1620,11 @@ func (mb *MetricsBuilder) Emit(options ...ResourceMetricsOption) pmetric.Metrics
 	metrics := mb.metricsBuffer
 	mb.metricsBuffer = pmetric.NewMetrics()
 	return metrics
+}
+
+// RecordKafkaConsumerAssignmentDataPoint adds a data point to kafka.consumer.assignment metric.
+func (mb *MetricsBuilder) RecordKafkaConsumerAssignmentDataPoint(ts pcommon.Timestamp, val int64, groupAttributeValue string, topicAttributeValue string, partitionAttributeValue int64, clientIDAttributeValue string) {
+	mb.metricKafkaConsumerAssignment.recordDataPoint(mb.startTime, ts, val, groupAttributeValue, topicAttributeValue, partitionAttributeValue, clientIDAttributeValue)
 }
 
 // RecordKafkaConsumerLagDataPoint adds a data point to kafka.consumer.lag metric.
@@ -1244,6 +1682,21 @@ func (mb *MetricsBuilder) RecordKafkaConsumerGroupOffsetSumDataPoint(ts pcommon.
 	mb.metricKafkaConsumerGroupOffsetSum.recordDataPoint(mb.startTime, ts, val, groupAttributeValue, topicAttributeValue)
 }
 
+// RecordKafkaConsumerGroupRebalanceTimeDataPoint adds a data point to kafka.consumer_group.rebalance_time metric.
+func (mb *MetricsBuilder) RecordKafkaConsumerGroupRebalanceTimeDataPoint(ts pcommon.Timestamp, val float64, groupAttributeValue string) {
+	mb.metricKafkaConsumerGroupRebalanceTime.recordDataPoint(mb.startTime, ts, val, groupAttributeValue)
+}
+
+// RecordKafkaConsumerGroupRebalancesDataPoint adds a data point to kafka.consumer_group.rebalances metric.
+func (mb *MetricsBuilder) RecordKafkaConsumerGroupRebalancesDataPoint(ts pcommon.Timestamp, val int64, groupAttributeValue string) {
+	mb.metricKafkaConsumerGroupRebalances.recordDataPoint(mb.startTime, ts, val, groupAttributeValue)
+}
+
+// RecordKafkaConsumerGroupStateDataPoint adds a data point to kafka.consumer_group.state metric.
+func (mb *MetricsBuilder) RecordKafkaConsumerGroupStateDataPoint(ts pcommon.Timestamp, val int64, groupAttributeValue string, groupStateAttributeValue AttributeGroupState) {
+	mb.metricKafkaConsumerGroupState.recordDataPoint(mb.startTime, ts, val, groupAttributeValue, groupStateAttributeValue.String())
+}
+
 // RecordKafkaPartitionCurrentOffsetDataPoint adds a data point to kafka.partition.current_offset metric.
 func (mb *MetricsBuilder) RecordKafkaPartitionCurrentOffsetDataPoint(ts pcommon.Timestamp, val int64, topicAttributeValue string, partitionAttributeValue int64) {
 	mb.metricKafkaPartitionCurrentOffset.recordDataPoint(mb.startTime, ts, val, topicAttributeValue, partitionAttributeValue)
@@ -1262,6 +1715,16 @@ func (mb *MetricsBuilder) RecordKafkaPartitionOldestOffsetDataPoint(ts pcommon.T
 // RecordKafkaPartitionWatermarkAgeDataPoint adds a data point to kafka.partition.watermark_age metric.
 func (mb *MetricsBuilder) RecordKafkaPartitionWatermarkAgeDataPoint(ts pcommon.Timestamp, val float64, topicAttributeValue string, partitionAttributeValue int64) {
 	mb.metricKafkaPartitionWatermarkAge.recordDataPoint(mb.startTime, ts, val, topicAttributeValue, partitionAttributeValue)
+}
+
+// RecordKafkaShareGroupAcknowledgedDataPoint adds a data point to kafka.share_group.acknowledged metric.
+func (mb *MetricsBuilder) RecordKafkaShareGroupAcknowledgedDataPoint(ts pcommon.Timestamp, val int64, groupAttributeValue string, topicAttributeValue string, partitionAttributeValue int64, acknowledgementAttributeValue AttributeAcknowledgement) {
+	mb.metricKafkaShareGroupAcknowledged.recordDataPoint(mb.startTime, ts, val, groupAttributeValue, topicAttributeValue, partitionAttributeValue, acknowledgementAttributeValue.String())
+}
+
+// RecordKafkaShareGroupMembersDataPoint adds a data point to kafka.share_group.members metric.
+func (mb *MetricsBuilder) RecordKafkaShareGroupMembersDataPoint(ts pcommon.Timestamp, val int64, groupAttributeValue string) {
+	mb.metricKafkaShareGroupMembers.recordDataPoint(mb.startTime, ts, val, groupAttributeValue)
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

@@ -66,6 +66,9 @@ func TestMetricsBuilder(t *testing.T) {
 
 			defaultMetricsCount := 0
 			allMetricsCount := 0
+
+			allMetricsCount++
+			mb.RecordKafkaConsumerAssignmentDataPoint(ts, 1, "group-val", "topic-val", 9, "client_id-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordKafkaConsumerLagDataPoint(ts, 1, "group-val", "topic-val", 9, "client_id-val")
@@ -101,6 +104,15 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordKafkaConsumerGroupOffsetSumDataPoint(ts, 1, "group-val", "topic-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordKafkaConsumerGroupRebalanceTimeDataPoint(ts, 1, "group-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordKafkaConsumerGroupRebalancesDataPoint(ts, 1, "group-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordKafkaConsumerGroupStateDataPoint(ts, 1, "group-val", AttributeGroupStateEmpty)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordKafkaPartitionCurrentOffsetDataPoint(ts, 1, "topic-val", 9)
 
 			allMetricsCount++
@@ -111,6 +123,12 @@ func TestMetricsBuilder(t *testing.T) {
 
 			allMetricsCount++
 			mb.RecordKafkaPartitionWatermarkAgeDataPoint(ts, 1, "topic-val", 9)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordKafkaShareGroupAcknowledgedDataPoint(ts, 1, "group-val", "topic-val", 9, AttributeAcknowledgementAccept)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordKafkaShareGroupMembersDataPoint(ts, 1, "group-val")
 
 			rb := mb.NewResourceBuilder()
 			rb.SetClientAddress("client.address-val")
@@ -149,12 +167,36 @@ func TestMetricsBuilder(t *testing.T) {
 			validatedMetrics := make(map[string]bool)
 			for _, mi := range allMetricsList {
 				switch mi.Name() {
+				case "kafka.consumer.assignment":
+					assert.False(t, validatedMetrics["kafka.consumer.assignment"], "Found a duplicate in the metrics slice: kafka.consumer.assignment")
+					validatedMetrics["kafka.consumer.assignment"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 for each partition that the group's coordinator has assigned to this client.", mi.Description())
+					assert.Equal(t, "{partition}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					groupAttrVal, ok := dp.Attributes().Get("group")
+					assert.True(t, ok)
+					assert.Equal(t, "group-val", groupAttrVal.Str())
+					topicAttrVal, ok := dp.Attributes().Get("topic")
+					assert.True(t, ok)
+					assert.Equal(t, "topic-val", topicAttrVal.Str())
+					partitionAttrVal, ok := dp.Attributes().Get("partition")
+					assert.True(t, ok)
+					assert.EqualValues(t, 9, partitionAttrVal.Int())
+					clientIDAttrVal, ok := dp.Attributes().Get("client_id")
+					assert.True(t, ok)
+					assert.Equal(t, "client_id-val", clientIDAttrVal.Str())
 				case "kafka.consumer.lag":
 					assert.False(t, validatedMetrics["kafka.consumer.lag"], "Found a duplicate in the metrics slice: kafka.consumer.lag")
 					validatedMetrics["kafka.consumer.lag"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Messages between the last offset that this client committed and the partition's high watermark.", mi.Description())
+					assert.Equal(t, "Messages between the group's committed offset and the partition's high watermark, of the client that owns the partition.", mi.Description())
 					assert.Equal(t, "{message}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -376,6 +418,58 @@ func TestMetricsBuilder(t *testing.T) {
 					topicAttrVal, ok := dp.Attributes().Get("topic")
 					assert.True(t, ok)
 					assert.Equal(t, "topic-val", topicAttrVal.Str())
+				case "kafka.consumer_group.rebalance_time":
+					assert.False(t, validatedMetrics["kafka.consumer_group.rebalance_time"], "Found a duplicate in the metrics slice: kafka.consumer_group.rebalance_time")
+					validatedMetrics["kafka.consumer_group.rebalance_time"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Time that members of the group that are seen on this host, all together, have spent between the beginning of a rebalance and their new assignment.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					groupAttrVal, ok := dp.Attributes().Get("group")
+					assert.True(t, ok)
+					assert.Equal(t, "group-val", groupAttrVal.Str())
+				case "kafka.consumer_group.rebalances":
+					assert.False(t, validatedMetrics["kafka.consumer_group.rebalances"], "Found a duplicate in the metrics slice: kafka.consumer_group.rebalances")
+					validatedMetrics["kafka.consumer_group.rebalances"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Rebalances of the group since it was first seen on this host.", mi.Description())
+					assert.Equal(t, "{rebalance}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					groupAttrVal, ok := dp.Attributes().Get("group")
+					assert.True(t, ok)
+					assert.Equal(t, "group-val", groupAttrVal.Str())
+				case "kafka.consumer_group.state":
+					assert.False(t, validatedMetrics["kafka.consumer_group.state"], "Found a duplicate in the metrics slice: kafka.consumer_group.state")
+					validatedMetrics["kafka.consumer_group.state"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 for the state that the group is in, as far as its members are seen on this host, 0 for the others.", mi.Description())
+					assert.Equal(t, "{group}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					groupAttrVal, ok := dp.Attributes().Get("group")
+					assert.True(t, ok)
+					assert.Equal(t, "group-val", groupAttrVal.Str())
+					groupStateAttrVal, ok := dp.Attributes().Get("state")
+					assert.True(t, ok)
+					assert.Equal(t, "empty", groupStateAttrVal.Str())
 				case "kafka.partition.current_offset":
 					assert.False(t, validatedMetrics["kafka.partition.current_offset"], "Found a duplicate in the metrics slice: kafka.partition.current_offset")
 					validatedMetrics["kafka.partition.current_offset"] = true
@@ -448,6 +542,47 @@ func TestMetricsBuilder(t *testing.T) {
 					partitionAttrVal, ok := dp.Attributes().Get("partition")
 					assert.True(t, ok)
 					assert.EqualValues(t, 9, partitionAttrVal.Int())
+				case "kafka.share_group.acknowledged":
+					assert.False(t, validatedMetrics["kafka.share_group.acknowledged"], "Found a duplicate in the metrics slice: kafka.share_group.acknowledged")
+					validatedMetrics["kafka.share_group.acknowledged"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Messages that members of the share group on this host have acknowledged and the broker took note of.", mi.Description())
+					assert.Equal(t, "{message}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					groupAttrVal, ok := dp.Attributes().Get("group")
+					assert.True(t, ok)
+					assert.Equal(t, "group-val", groupAttrVal.Str())
+					topicAttrVal, ok := dp.Attributes().Get("topic")
+					assert.True(t, ok)
+					assert.Equal(t, "topic-val", topicAttrVal.Str())
+					partitionAttrVal, ok := dp.Attributes().Get("partition")
+					assert.True(t, ok)
+					assert.EqualValues(t, 9, partitionAttrVal.Int())
+					acknowledgementAttrVal, ok := dp.Attributes().Get("acknowledgement")
+					assert.True(t, ok)
+					assert.Equal(t, "accept", acknowledgementAttrVal.Str())
+				case "kafka.share_group.members":
+					assert.False(t, validatedMetrics["kafka.share_group.members"], "Found a duplicate in the metrics slice: kafka.share_group.members")
+					validatedMetrics["kafka.share_group.members"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Members of the share group that are seen on this host.", mi.Description())
+					assert.Equal(t, "{member}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					groupAttrVal, ok := dp.Attributes().Get("group")
+					assert.True(t, ok)
+					assert.Equal(t, "group-val", groupAttrVal.Str())
 				}
 			}
 		})

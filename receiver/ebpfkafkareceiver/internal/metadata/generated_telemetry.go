@@ -39,6 +39,8 @@ type TelemetryBuilder struct {
 	ReceiverEbpfKafkaOrphanResponses    metric.Int64ObservableCounter
 	ReceiverEbpfKafkaResynchronisations metric.Int64ObservableCounter
 	ReceiverEbpfKafkaSnapshotDuration   metric.Float64Histogram
+	ReceiverEbpfKafkaWatermarkErrors    metric.Int64ObservableCounter
+	ReceiverEbpfKafkaWatermarkRequests  metric.Int64ObservableCounter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -202,6 +204,36 @@ func (builder *TelemetryBuilder) RegisterReceiverEbpfKafkaResynchronisationsCall
 	return nil
 }
 
+// RegisterReceiverEbpfKafkaWatermarkErrorsCallback sets callback for observable ReceiverEbpfKafkaWatermarkErrors metric.
+func (builder *TelemetryBuilder) RegisterReceiverEbpfKafkaWatermarkErrorsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverEbpfKafkaWatermarkErrors, obs: o})
+		return nil
+	}, builder.ReceiverEbpfKafkaWatermarkErrors)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverEbpfKafkaWatermarkRequestsCallback sets callback for observable ReceiverEbpfKafkaWatermarkRequests metric.
+func (builder *TelemetryBuilder) RegisterReceiverEbpfKafkaWatermarkRequestsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverEbpfKafkaWatermarkRequests, obs: o})
+		return nil
+	}, builder.ReceiverEbpfKafkaWatermarkRequests)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 type observerInt64 struct {
 	embedded.Int64Observer
 	inst metric.Int64Observable
@@ -295,6 +327,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithDescription("Time to read the BPF maps and to bring the model up to date. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverEbpfKafkaWatermarkErrors, err = builder.meter.Int64ObservableCounter(
+		"otelcol_receiver_ebpf_kafka_watermark_errors",
+		metric.WithDescription("Requests of the block watermarks that failed, and partitions for which a broker answered with an error or that have no leader. [Alpha]"),
+		metric.WithUnit("{error}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverEbpfKafkaWatermarkRequests, err = builder.meter.Int64ObservableCounter(
+		"otelcol_receiver_ebpf_kafka_watermark_requests",
+		metric.WithDescription("Requests that the block watermarks has sent to brokers. [Alpha]"),
+		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

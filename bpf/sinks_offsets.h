@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Committed offsets.
+//
+// Time decides between two values of one thing. A value read from the broker was true at some moment
+// between its request and its response; so an offset that another client fetched counts only if it was
+// asked for after the known value had arrived.
+#pragma once
+
+#include "sinks_pending.h"
+
+/* A broker that cannot store a commit within offsets.commit.timeout.ms, 5 s by default, refuses it: when it
+ * was acknowledged, it was no older.
+ */
+#define COMMIT_MAX_NS 5000000000ull
+
+/* A broker answers EndTxn before the markers are written: for so long an OffsetFetch may still tell the
+ * offset from before. Markers take milliseconds; brokers that are busy, some hundred.
+ */
+#define TXN_MARKERS_NS 2000000000ull
+
+static __always_inline void offset_key_fill(const struct stream *s, __u64 group, struct offset_key *k)
+{
+	k->link = s->request.link;
+	k->group = group;
+	k->topic = s->regs[REG_TOPIC];
+	k->partition = s->regs[REG_PARTITION];
+	k->pad = 0;
+}
+
+static __always_inline void offset_put(const struct offset_key *k, const struct offset_value *v)
+{
+	if (bpf_map_update_elem(&offsets, k, v, BPF_ANY))
+		drop(DROP_OFFSETS_FULL);
+}
+
+static __always_inline void count_commit(struct run *r, struct stream *s)
+{
+	struct commits_key k = {};
+	struct commits_value *n, first = {};
+
+	k.link = s->request.link;
+	k.group = s->request.group;
+	k.topic = s->regs[REG_TOPIC];
+	k.error = s->regs[REG_ERROR];
+	n = bpf_map_lookup_elem(&commits, &k);
+	if (!n) {
+		first.first = s->now;
+		if (no_room(bpf_map_update_elem(&commits, &k, &first, BPF_NOEXIST))) {
+			drop(DROP_COMMITS_FULL);
+			return;
+		}
+		n = bpf_map_lookup_elem(&commits, &k);
+		if (!n)
+			return;
+	}
+	__sync_fetch_and_add(&n->count, 1);
+}
+
+static __always_inline void sink_commit_answered(struct run *r, struct stream *s)
+{
+	struct offset_value v = {}, *old;
+	struct pending_value asked = {};
+	struct offset_key k;
+	bool known;
+
+	if (!usable(s->regs[REG_TOPIC]) || !usable(s->request.group))
+		return;
+	known = pending_take(r, s, &asked);
+	count_commit(r, s);
+	if (s->regs[REG_ERROR])
+		return;
+	offset_key_fill(s, s->request.group, &k);
+	v.time = s->now;
+	if (known && v.time > asked.time + COMMIT_MAX_NS)
+		v.time = asked.time + COMMIT_MAX_NS; /* read late: somebody else may have committed since */
+	v.acked = s->now;
+	v.offset = asked.value;
+	v.leader_epoch = asked.leader_epoch;
+	v.source = OFFSET_COMMIT;
+	if (!known || asked.value < 0) {
+		/* the broker's value has changed to one that was not seen, or that is no offset */
+		if (!known)
+			drop(DROP_PENDING_MISSING);
+		v.offset = OFFSET_NONE;
+		v.source = OFFSET_UNKNOWN;
+	}
+	old = bpf_map_lookup_elem(&offsets, &k);
+	if (!old || old->time <= v.time)
+		offset_put(&k, &v);
+}
+
+static __always_inline void sink_offset_fetched(struct run *r, struct stream *s)
+{
+	__u64 group = s->regs[REG_GROUP] ? s->regs[REG_GROUP] : s->request.group;
+	struct offset_value v = {}, *known;
+	struct offset_key k;
+
+	if (s->regs[REG_ERROR] || s->regs[REG_TOP_ERROR] || !usable(s->regs[REG_TOPIC]) || !usable(group))
+		return;
+	offset_key_fill(s, group, &k);
+	known = bpf_map_lookup_elem(&offsets, &k);
+	if (known && known->time + (known->source == OFFSET_TXN ? TXN_MARKERS_NS : 0) > s->request.time)
+		return;
+	v.offset = s->regs[REG_OFFSET];
+	if (known && (known->source == OFFSET_COMMIT || known->source == OFFSET_TXN) && known->offset == v.offset) {
+		known->time = s->request.time; /* what this client committed is still what the broker has */
+		return;
+	}
+	v.time = s->request.time;
+	v.acked = s->now;
+	v.leader_epoch = s->regs[REG_LEADER_EPOCH];
+	v.source = v.offset < 0 ? OFFSET_DELETED : OFFSET_FETCH;
+	offset_put(&k, &v);
+}
+
+/* OffsetDelete: the broker has none any more. */
+static __always_inline void sink_offset_deleted(struct stream *s)
+{
+	struct offset_value v = {};
+	struct offset_key k;
+
+	if (s->regs[REG_ERROR] || s->regs[REG_TOP_ERROR] || !usable(s->regs[REG_TOPIC]) || !usable(s->request.group))
+		return;
+	offset_key_fill(s, s->request.group, &k);
+	v.offset = OFFSET_NONE;
+	v.time = s->now;
+	v.acked = s->now;
+	v.leader_epoch = -1;
+	v.source = OFFSET_DELETED;
+	offset_put(&k, &v);
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Offsets committed within a transaction. They come into force when it is committed, and are gone when
+// it is aborted; until then the group has the offset that it had before.
+//
+// The offsets that a producer has acknowledged within its open transaction form a list, which the end of
+// the transaction walks. On a client that is EndTxn's answer; on a broker it is the marker that the
+// transaction's coordinator sends to the group's (WriteTxnMarkers), since the two may be different
+// brokers. A transaction whose end never comes was not committed by this producer, and nobody else can.
+#pragma once
+
+#include "sinks_offsets.h"
+
+/* The producer of a request, whichever broker it talks to. Its id is unique in a cluster. */
+static __always_inline __u64 producer_key(__u64 link, __s64 producer)
+{
+	struct link_value *l = bpf_map_lookup_elem(&links, &link);
+	__u64 a = HASH_3, b = HASH_1;
+
+	if (!l)
+		return 0;
+	hash_word(l->key.start_time, &a, &b);
+	hash_word((__u64)l->key.tgid << 8 | l->key.role, &a, &b);
+	/* markers come from another broker: what they have in common with the client is this process */
+	hash_word(l->key.role == ROLE_CLIENT ? l->key.client : 0, &a, &b);
+	hash_word(producer, &a, &b);
+	return a;
+}
+
+static __always_inline __u64 txn_offset_id(const struct offset_key *k, __u64 producer)
+{
+	__u64 a = HASH_3, b = HASH_1;
+
+	hash_word(k->link, &a, &b);
+	hash_word(k->group, &a, &b);
+	hash_word(k->topic, &a, &b);
+	hash_word(k->partition, &a, &b);
+	hash_word(producer, &a, &b);
+	return a ? a : 1;
+}
+
+static __always_inline bool same_place(const struct offset_key *a, const struct offset_key *b)
+{
+	return a->link == b->link && a->group == b->group && a->topic == b->topic && a->partition == b->partition;
+}
+
+static __always_inline struct txn_producer *txn_producer(__u64 key, __s64 id, __u64 now)
+{
+	struct txn_producer first = {}, *p = bpf_map_lookup_elem(&txn_producers, &key);
+
+	if (p)
+		return p;
+	first.producer = id;
+	first.time = now;
+	if (no_room(bpf_map_update_elem(&txn_producers, &key, &first, BPF_NOEXIST)))
+		return NULL;
+	return bpf_map_lookup_elem(&txn_producers, &key);
+}
+
+/* False if there is no room for it. */
+static __always_inline bool txn_put(struct stream *s, const struct offset_key *k, const struct pending_value *asked)
+{
+	__u64 key = producer_key(s->request.link, s->request.producer);
+	struct txn_producer *p = txn_producer(key, s->request.producer, s->now);
+	struct txn_offset v = {}, *known;
+	__u64 id;
+
+	if (!p)
+		return false;
+	p->time = s->now;
+	id = txn_offset_id(k, key);
+	known = bpf_map_lookup_elem(&txn_offsets, &id);
+	if (known) { /* again within the transaction, or one that was fenced has left it */
+		if (!same_place(&known->key, k) || known->producer_key != key)
+			return false;
+		known->offset = asked->value;
+		known->leader_epoch = asked->leader_epoch;
+		known->acked = s->now;
+		known->producer_epoch = s->request.producer_epoch;
+		return true;
+	}
+	v.key = *k;
+	v.producer_key = key;
+	v.offset = asked->value;
+	v.leader_epoch = asked->leader_epoch;
+	v.acked = s->now;
+	v.producer_epoch = s->request.producer_epoch;
+	if (bpf_map_update_elem(&txn_offsets, &id, &v, BPF_NOEXIST))
+		return false;
+	known = bpf_map_lookup_elem(&txn_offsets, &id);
+	if (known)
+		known->next = __sync_lock_test_and_set(&p->first, id);
+	return true;
+}
+
+static __always_inline void sink_txn_commit_answered(struct run *r, struct stream *s)
+{
+	struct offset_value v = {}, *old;
+	struct pending_value asked = {};
+	struct offset_key k;
+	bool known;
+
+	if (!usable(s->regs[REG_TOPIC]) || !usable(s->request.group))
+		return;
+	known = pending_take(r, s, &asked);
+	count_commit(r, s);
+	if (s->regs[REG_ERROR])
+		return;
+	offset_key_fill(s, s->request.group, &k);
+	if (known && asked.value >= 0 && txn_put(s, &k, &asked))
+		return;
+	/* the transaction's end will change the offset to one that is not known */
+	drop(known ? DROP_TXN_FULL : DROP_PENDING_MISSING);
+	v.offset = OFFSET_NONE;
+	v.time = s->now;
+	v.acked = s->now;
+	v.source = OFFSET_UNKNOWN;
+	old = bpf_map_lookup_elem(&offsets, &k);
+	if (!old || old->time <= v.time)
+		offset_put(&k, &v);
+}
+
+/* The same client id and producer id may exist in two clusters. */
+static __always_inline bool clusters_differ(__u64 link, __u64 other)
+{
+	struct link_value *a, *b;
+
+	if (link == other)
+		return false;
+	a = bpf_map_lookup_elem(&links, &link);
+	b = bpf_map_lookup_elem(&links, &other);
+	return a && b && usable(a->cluster) && usable(b->cluster) && a->cluster != b->cluster;
+}
+
+/* One offset of a committed transaction comes into force. */
+static __always_inline void txn_apply(struct stream *s, const struct txn_offset *o)
+{
+	struct offset_value v = {}, *old = bpf_map_lookup_elem(&offsets, &o->key);
+
+	/* a group's coordinator goes by the order of the commits, not of the transactions' ends */
+	if (old && old->source == OFFSET_COMMIT && old->time > o->acked)
+		return;
+	v.offset = o->offset;
+	v.leader_epoch = o->leader_epoch;
+	v.time = s->now;
+	if (s->kind == DIR_RESPONSE && v.time > s->request.time + COMMIT_MAX_NS)
+		v.time = s->request.time + COMMIT_MAX_NS; /* read late */
+	v.acked = s->now;
+	v.source = OFFSET_TXN;
+	if (clusters_differ(o->key.link, s->request.link)) {
+		drop(DROP_TXN_LOST);
+		v.offset = OFFSET_NONE;
+		v.source = OFFSET_UNKNOWN;
+	}
+	offset_put(&o->key, &v);
+}
+
+/* Takes one offset a call off the producer's list, which REG_TXN goes along; false at its end. */
+static __always_inline bool txn_walk(struct stream *s, __s64 producer, __u16 epoch, bool committed, bool marker)
+{
+	__u64 id = s->regs[REG_TXN];
+	struct txn_offset o, *found;
+
+	if (!id) {
+		__u64 key = producer_key(s->request.link, producer);
+		struct txn_producer *p = bpf_map_lookup_elem(&txn_producers, &key);
+
+		if (!p)
+			return false;
+		p->time = s->now;
+		id = __sync_lock_test_and_set(&p->first, 0);
+	}
+	found = bpf_map_lookup_elem(&txn_offsets, &id);
+	if (!found) {
+		s->regs[REG_TXN] = 0;
+		return false;
+	}
+	o = *found;
+	bpf_map_delete_elem(&txn_offsets, &id);
+	/* Of an older epoch: its producer was fenced. A marker may have an epoch of its own (KIP-890). */
+	if (committed && (o.producer_epoch == epoch || (marker && (__u16)(o.producer_epoch + 1) == epoch)))
+		txn_apply(s, &o);
+	s->regs[REG_TXN] = o.next;
+	return o.next != 0;
+}
+
+static __always_inline bool sink_txn_end(struct run *r, struct stream *s)
+{
+	if (s->regs[REG_TOP_ERROR] || r->connection->role != ROLE_CLIENT)
+		return false;
+	return txn_walk(s, s->request.producer, s->request.producer_epoch, s->request.committed, false);
+}
+
+/* Whether or not it is answered, what a marker says has been decided. */
+static __always_inline bool sink_txn_marker(struct run *r, struct stream *s)
+{
+	if (r->connection->role != ROLE_BROKER || !r->connection->confirmed)
+		return false;
+	if (!s->request.link) {
+		if (!r->connection->link)
+			link_enter(r->connection, s->now);
+		s->request.link = r->connection->link;
+	}
+	return txn_walk(s, s->regs[REG_PRODUCER], s->regs[REG_PRODUCER_EPOCH], s->regs[REG_COMMITTED], true);
+}
