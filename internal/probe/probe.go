@@ -30,11 +30,13 @@ type Probe struct {
 	reasons []string
 	lost    Losses
 
-	// As of the last Snapshot: connection ids, when each link was last used, connections by kind, client ids.
+	// As of the last Snapshot: connection ids, when each link was last used, connections by kind, client ids, topic
+	// ids without a name.
 	alive    map[uint64]bool
 	linkSeen map[uint64]uint64
 	kinds    map[ConnectionKind]int
 	clients  map[state.NameID]bool
+	unnamed  map[[16]byte]state.NameID
 	idle     []uint64 // keys of connections on which nothing has passed for idleConnection
 }
 

@@ -34,6 +34,7 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 		Shares:       s.Shares[:0],
 		Gone:         s.Gone[:0],
 	}
+	p.unnamed = cleared(p.unnamed)
 	m := &p.objects.KafkaMaps
 	err := errors.Join(
 		p.reader.offsets.each(m.Offsets, func(k *bpf.KafkaOffsetKey, v *bpf.KafkaOffsetValue) {
@@ -102,8 +103,11 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 			s.TopicIDTimes[state.NameID(*k)] = v.Time
 		}),
 		p.reader.names.each(m.Names, func(k *uint64, v *bpf.KafkaName) {
+			id := state.NameID(*k)
 			if v.Kind == uint8(bpf.KafkaNameKindNAME_TEXT) {
-				s.Names[state.NameID(*k)] = string(v.Bytes[:v.Length])
+				s.Names[id] = string(v.Bytes[:v.Length])
+			} else if _, named := s.TopicIDs[id]; !named {
+				p.unnamed[[16]byte(v.Bytes[:])] = id
 			}
 		}),
 	)

@@ -31,13 +31,14 @@ type world struct {
 func newWorld() *world {
 	return &world{
 		Snapshot: &Snapshot{
-			Time:     testTime,
-			Now:      testNow,
-			Names:    make(map[NameID]string),
-			TopicIDs: make(map[NameID]NameID),
-			Links:    make(map[LinkID]Link),
-			Sessions: make(map[SessionKey]Session),
-			Batches:  make(map[PartitionKey][]Batch),
+			Time:         testTime,
+			Now:          testNow,
+			Names:        make(map[NameID]string),
+			TopicIDs:     make(map[NameID]NameID),
+			TopicIDTimes: make(map[NameID]uint64),
+			Links:        make(map[LinkID]Link),
+			Sessions:     make(map[SessionKey]Session),
+			Batches:      make(map[PartitionKey][]Batch),
 		},
 		ids: make(map[string]NameID),
 	}

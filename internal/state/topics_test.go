@@ -3,6 +3,7 @@
 package state
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -225,4 +226,55 @@ func TestFiltersAreAskedOnce(t *testing.T) {
 		KeepLink:  func(*Link) bool { asked["link"]++; return true },
 	}).Update(w.Snapshot)
 	assert.Equal(t, map[string]int{"group g": 1, "topic t": 1, "link": 1}, asked)
+}
+
+func TestDeletedTopic(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		build func(w *world, a, tool LinkID)
+		want  string
+	}{
+		{"a broker does not know it any more", func(w *world, a, tool LinkID) {
+			w.Gone = append(w.Gone, GoneTopic{tool, w.name("t"), w.ago(2 * second)})
+		}, "- -"},
+		{"and then it is there again", func(w *world, a, tool LinkID) {
+			w.Gone = append(w.Gone, GoneTopic{tool, w.name("t"), w.ago(2 * second)})
+			w.commit(tool, 1, second)
+			w.high(tool, 2, second)
+		}, "1 2"},
+		{"in another cluster", func(w *world, a, tool LinkID) {
+			w.Gone = append(w.Gone, GoneTopic{w.client("x", "10.9.9.9:9092", "D"), w.name("t"), w.ago(2 * second)})
+		}, "7 10"},
+		{"before it was used", func(w *world, a, tool LinkID) {
+			w.Gone = append(w.Gone, GoneTopic{tool, w.name("t"), w.ago(time.Minute)})
+		}, "7 10"},
+		{"an old id of it", func(w *world, a, tool LinkID) {
+			w.learn(w.topicID("old"), "t")
+			w.Gone = append(w.Gone, GoneTopic{tool, w.topicID("old"), w.ago(2 * second)})
+		}, "7 10"},
+		{"another id is in use, learnt since", func(w *world, a, tool LinkID) {
+			w.learn(w.topicID("old"), "t")
+			w.learn(w.topicID("new"), "t")
+			w.TopicIDTimes[w.topicID("new")] = w.ago(3 * second)
+			w.high(a, 10, 5*second).Topic = w.topicID("old")
+			w.high(tool, 0, 2*second).Topic = w.topicID("new")
+		}, "- 0"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld()
+			a, tool := w.client("a", brokerOne, "C"), w.client("tool", brokerTwo, "C")
+			w.commit(a, 7, 4*second)
+			w.high(a, 10, 4*second)
+			test.build(w, a, tool)
+			v := w.view()
+			got := []string{"-", "-"}
+			for _, g := range v.Groups {
+				got[0] = fmt.Sprint(g.Committed)
+			}
+			for _, p := range v.Partitions {
+				got[1] = fmt.Sprint(p.Current)
+			}
+			assert.Equal(t, test.want, strings.Join(got, " "))
+		})
+	}
 }
