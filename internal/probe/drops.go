@@ -50,7 +50,7 @@ var reasonNames = [Reasons]string{
 	bpf.KafkaDropReasonDROP_TXN_LOST:          "transaction_unknown",
 	bpf.KafkaDropReasonDROP_GROUPS_FULL:       "groups_full",
 	bpf.KafkaDropReasonDROP_ASSIGNMENTS_FULL:  "assignments_full",
-	bpf.KafkaDropReasonDROP_GONE_TOPICS_FULL:         "gone_topics_full",
+	bpf.KafkaDropReasonDROP_GONE_TOPICS_FULL:  "gone_topics_full",
 	bpf.KafkaDropReasonDROP_SHARES_FULL:       "shares_full",
 }
 

@@ -37,6 +37,9 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 	p.unnamed = cleared(p.unnamed)
 	m := &p.objects.KafkaMaps
 	err := errors.Join(
+		// Connections before all that is read of them: what has ended says nothing more.
+		p.readConnections(s.Now),
+		p.doubt(s.Now),
 		p.reader.offsets.each(m.Offsets, func(k *bpf.KafkaOffsetKey, v *bpf.KafkaOffsetValue) {
 			s.Offsets = append(s.Offsets, state.Offset{
 				Link:      state.LinkID(k.Link),
@@ -89,15 +92,7 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 			}
 			s.Batches[partitionKey(k)] = batches
 		}),
-		p.readConnections(s.Now),
-		p.reader.links.each(m.Links, func(k *uint64, v *bpf.KafkaLinkValue) {
-			l := linkOf(v)
-			if seen, open := p.linkSeen[*k]; open {
-				l.Open = true
-				l.LastSeen = max(l.LastSeen, seen)
-			}
-			s.Links[state.LinkID(*k)] = l
-		}),
+		p.readLinks(),
 		p.reader.topicIDs.each(m.TopicIds, func(k *uint64, v *bpf.KafkaTopicIdValue) {
 			s.TopicIDs[state.NameID(*k)] = state.NameID(v.Name)
 			s.TopicIDTimes[state.NameID(*k)] = v.Time
@@ -140,6 +135,18 @@ func (p *Probe) readConnections(now uint64) error {
 			p.linkSeen[c.Link] = max(p.linkSeen[c.Link], c.LastSeen)
 		}
 		p.kinds[ConnectionKind{Role: Role(c.Role), Recognised: c.Confirmed != 0}]++
+	})
+}
+
+// readLinks reads the links; those that have a connection were used when it was.
+func (p *Probe) readLinks() error {
+	return p.reader.links.each(p.objects.Links, func(k *uint64, v *bpf.KafkaLinkValue) {
+		l := linkOf(v)
+		if seen, open := p.linkSeen[*k]; open {
+			l.Open = true
+			l.LastSeen = max(l.LastSeen, seen)
+		}
+		p.snapshot.Links[state.LinkID(*k)] = l
 	})
 }
 

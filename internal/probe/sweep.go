@@ -29,13 +29,6 @@ const (
 	idleConnection = time.Hour
 )
 
-// Api keys of the requests that change committed offsets.
-const (
-	apiOffsetCommit    = 8
-	apiEndTxn          = 26
-	apiTxnOffsetCommit = 28
-)
-
 // Losses counts what the sweep threw away.
 type Losses struct {
 	OrphanResponses uint64 // responses whose request never came to be seen
@@ -51,31 +44,13 @@ func (p *Probe) Sweep(idle time.Duration) error {
 	var errs []error
 
 	var requests []bpf.KafkaRequestKey
-	commits := make(map[bpf.KafkaRequestKey]uint64) // links of the commits that await their answer
-	var ends []bpf.KafkaRequest                     // of transactions: whether they were committed will not be known
 	errs = append(errs, p.reader.requests.each(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
-		if v.Api == apiOffsetCommit || v.Api == apiTxnOffsetCommit {
-			commits[*k] = v.Link
-		}
-		if stale(now, v.Time, p.alive[k.Connection]) {
-			requests = append(requests, *k)
-			if v.Api == apiEndTxn && v.Committed != 0 {
-				ends = append(ends, *v)
-			}
-		}
+		requests = appendIf(requests, *k, stale(now, v.Time, p.alive[k.Connection]))
 	}))
 	p.lost.Unanswered += uint64(len(requests))
 	var pending []bpf.KafkaPendingKey
-	unknown := make(map[bpf.KafkaOffsetKey]uint64) // when the commit was sent whose answer was not seen
 	errs = append(errs, p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
-		if !stale(now, v.Time, p.alive[k.Connection]) {
-			return
-		}
-		pending = append(pending, *k)
-		if link := commits[bpf.KafkaRequestKey{Connection: k.Connection, Correlation: k.Correlation}]; link != 0 && v.Group != 0 {
-			key := bpf.KafkaOffsetKey{Link: link, Group: v.Group, Topic: k.Topic, Partition: k.Partition}
-			unknown[key] = max(unknown[key], v.Time)
-		}
+		pending = appendIf(pending, *k, stale(now, v.Time, p.alive[k.Connection]))
 	}))
 	var parked []bpf.KafkaRequestKey
 	errs = append(errs, p.reader.parked.each(m.Parked, func(k *bpf.KafkaRequestKey, v *bpf.KafkaParkedValue) {
@@ -85,10 +60,7 @@ func (p *Probe) Sweep(idle time.Duration) error {
 	}))
 	p.lost.OrphanResponses += uint64(len(parked))
 
-	errs = append(errs, p.sweepTransactions(now, idle, ends, unknown))
-	for key, sent := range unknown {
-		errs = append(errs, p.offsetUnknown(key, sent))
-	}
+	errs = append(errs, p.sweepTransactions(now, idle))
 
 	gone := make(map[uint64]bool)
 	var links []uint64
@@ -121,25 +93,6 @@ func (p *Probe) Sweep(idle time.Duration) error {
 		remove(m.Requests, requests), remove(m.Pending, pending), remove(m.Parked, parked), remove(m.Links, links),
 		p.nextEpoch())
 	return errors.Join(errs...)
-}
-
-// offsetUnknown notes that an offset may have changed: a commit was sent, and its answer was not seen.
-func (p *Probe) offsetUnknown(key bpf.KafkaOffsetKey, sent uint64) error {
-	var known bpf.KafkaOffsetValue
-	switch err := p.objects.Offsets.Lookup(&key, &known); {
-	case errors.Is(err, ebpf.ErrKeyNotExist):
-	case err != nil:
-		return fmt.Errorf("reading map %s: %w", p.objects.Offsets, err)
-	case known.Time >= sent:
-		return nil // something newer is known
-	}
-	err := p.objects.Offsets.Put(&key, &bpf.KafkaOffsetValue{
-		Offset: -1, Time: sent, Acked: sent, LeaderEpoch: -1, Source: uint8(bpf.KafkaOffsetSourceOFFSET_UNKNOWN),
-	})
-	if err != nil {
-		return fmt.Errorf("writing map %s: %w", p.objects.Offsets, err)
-	}
-	return nil
 }
 
 // forgetLinks removes everything that was learnt on links that are gone.

@@ -423,36 +423,3 @@ func TestCloseTwice(t *testing.T) {
 }
 
 // A commit whose answer was not seen may have been stored: the offset from before is not known to be true.
-func TestSweepDoubtsOffsetsOfUnansweredCommits(t *testing.T) {
-	p := detached(t)
-	const link, group, topic, connection, correlation = 70, 71, 72, 1 << 60, 5
-	sent := monotonic() - uint64(deadAge+time.Second)
-	key := func(partition int32) bpf.KafkaOffsetKey {
-		return bpf.KafkaOffsetKey{Link: link, Group: group, Topic: topic, Partition: partition}
-	}
-	known := func(partition int32, at uint64) {
-		require.NoError(t, p.objects.Offsets.Put(key(partition), bpf.KafkaOffsetValue{Offset: 10, Time: at, Acked: at}))
-	}
-	known(0, sent-1)
-	known(1, sent+1)
-	known(2, sent-1)
-	require.NoError(t, p.objects.Requests.Put(bpf.KafkaRequestKey{Connection: connection, Correlation: correlation},
-		bpf.KafkaRequest{Link: link, Group: group, Api: apiOffsetCommit, Time: sent}))
-	for _, partition := range []int32{0, 1, 3} {
-		require.NoError(t, p.objects.Pending.Put(
-			bpf.KafkaPendingKey{Connection: connection, Correlation: correlation, Topic: topic, Partition: partition},
-			bpf.KafkaPendingValue{Group: group, Value: 20, Time: sent}))
-	}
-	snapshot(t, p)
-	require.NoError(t, p.Sweep(time.Hour))
-	for partition, want := range []bpf.KafkaOffsetSource{
-		bpf.KafkaOffsetSourceOFFSET_UNKNOWN, // changed, perhaps
-		bpf.KafkaOffsetSourceOFFSET_COMMIT,  // acknowledged since
-		bpf.KafkaOffsetSourceOFFSET_COMMIT,  // not part of it
-		bpf.KafkaOffsetSourceOFFSET_UNKNOWN, // another link may know an older one
-	} {
-		var v bpf.KafkaOffsetValue
-		require.NoError(t, p.objects.Offsets.Lookup(key(int32(partition)), &v), partition)
-		assert.EqualValues(t, want, v.Source, partition)
-	}
-}

@@ -58,49 +58,10 @@ func TestTransaction(t *testing.T) {
 	assert.Equal(t, state.OffsetTransaction, s.Offsets[0].Source)
 }
 
-// A commit of a transaction without an answer may or may not have come into force.
-func TestSweepDoubtsUnansweredTransactions(t *testing.T) {
-	for _, commit := range []bool{true, false} {
-		p := detached(t)
-		transaction(t, p)
-		s := snapshot(t, p)
-		link := s.Offsets[0].Link
-		now := monotonic()
-		var ids []uint64
-		require.NoError(t, p.reader.txnOffsets.each(p.objects.TxnOffsets, func(id *uint64, v *bpf.KafkaTxnOffset) {
-			v.Acked = now - uint64(time.Minute)
-			ids = append(ids, *id)
-			require.NoError(t, p.objects.TxnOffsets.Put(*id, v))
-		}))
-		require.Len(t, ids, 1)
-		var offset bpf.KafkaOffsetKey
-		require.NoError(t, p.reader.offsets.each(p.objects.Offsets, func(k *bpf.KafkaOffsetKey, v *bpf.KafkaOffsetValue) {
-			offset = *k
-			v.Time -= uint64(time.Minute)
-			require.NoError(t, p.objects.Offsets.Put(k, v))
-		}))
-		end := bpf.KafkaRequest{
-			Link: uint64(link), Api: apiEndTxn, Producer: producerID, Time: now - uint64(deadAge+time.Second),
-		}
-		if commit {
-			end.Committed = 1
-		}
-		require.NoError(t, p.objects.Requests.Put(bpf.KafkaRequestKey{Connection: 1 << 60, Correlation: 5}, end))
-		snapshot(t, p)
-		require.NoError(t, p.Sweep(time.Hour))
-
-		var v bpf.KafkaOffsetValue
-		require.NoError(t, p.objects.Offsets.Lookup(&offset, &v))
-		assert.Equal(t, commit, v.Source == uint8(bpf.KafkaOffsetSourceOFFSET_UNKNOWN))
-		require.NoError(t, p.objects.TxnOffsets.Lookup(ids[0], &bpf.KafkaTxnOffset{}), "the client may ask again")
-	}
-}
-
 func TestSweepForgetsTransactions(t *testing.T) {
 	p := detached(t)
 	transaction(t, p)
-	unknown := make(map[bpf.KafkaOffsetKey]uint64)
-	require.NoError(t, p.sweepTransactions(monotonic()+uint64(openTransaction)/2, time.Minute, nil, unknown))
+	require.NoError(t, p.sweepTransactions(monotonic()+uint64(openTransaction)/2, time.Minute))
 	left := func() int {
 		n := 0
 		require.NoError(t, p.reader.txnOffsets.each(p.objects.TxnOffsets, func(*uint64, *bpf.KafkaTxnOffset) { n++ }))
@@ -108,8 +69,7 @@ func TestSweepForgetsTransactions(t *testing.T) {
 	}
 	assert.Equal(t, 1, left())
 	later := monotonic() + uint64(openTransaction) + uint64(time.Minute)
-	require.NoError(t, p.sweepTransactions(later, time.Minute, nil, unknown))
-	require.NoError(t, p.sweepTransactions(later, time.Minute, nil, unknown))
+	require.NoError(t, p.sweepTransactions(later, time.Minute))
+	require.NoError(t, p.sweepTransactions(later, time.Minute))
 	assert.Zero(t, left())
-	assert.Empty(t, unknown)
 }

@@ -45,8 +45,8 @@ func TestAskedBesideSeen(t *testing.T) {
 			current: 10, age: 20 * second},
 		{name: "more, and may have crossed", seen: 10, ago: second, told: 12, asked: overlap + second,
 			answered: overlap + second, current: 12, age: second},
-		{name: "more, but before a truncation", seen: 10, ago: second, told: 12, asked: long, answered: overlap + second + 1,
-			current: 10, age: second},
+		{name: "more, but before a truncation", seen: 10, ago: second, told: 12, asked: long,
+			answered: overlap + second + 1, current: 10, age: second},
 		{name: "no offset", seen: 10, ago: second, told: -1, asked: 3 * second, answered: 2 * second, current: 10, age: second},
 		{name: "another cluster", seen: 10, ago: 50 * second, told: 12, asked: 3 * second, answered: 2 * second,
 			otherCluster: true, current: 10, age: 50 * second},
@@ -93,7 +93,8 @@ func TestAskedEnds(t *testing.T) {
 	w.ask(9, second, second).End = LastStableEnd
 	w.ask(2, second, second).End = LogStartEnd
 	assert.Equal(t, Partition{
-		Cluster: "C", Topic: "t", Current: 10, HasCurrent: true, Oldest: 2, HasOldest: true, LastStable: 9, HasLastStable: true,
+		Cluster: "C", Topic: "t", Current: 10, HasCurrent: true, Oldest: 2, HasOldest: true,
+		LastStable: 9, HasLastStable: true,
 		WatermarkTime: testTime.Add(-second),
 	}, *w.partition(t))
 }

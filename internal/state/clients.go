@@ -42,7 +42,7 @@ func (u *update) publishClients() {
 		if committed {
 			row.Committed = c.commit.Offset
 		}
-		row.Lag, row.HasLag = u.lag(p, c.newest.Offset)
+		row.Lag, row.HasLag = u.lag(p, c.newest)
 		u.view.Clients = append(u.view.Clients, row)
 		if len(positions) == 0 {
 			continue

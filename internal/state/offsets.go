@@ -173,7 +173,7 @@ func (u *update) publish() {
 		if c.newest.Source != OffsetFetched {
 			row.CommitTime = u.wall(c.newest.Acked)
 		}
-		row.Lag, row.HasLag = u.lag(p, row.Committed)
+		row.Lag, row.HasLag = u.lag(p, c.newest)
 		if row.HasLag {
 			row.LagTime, row.HasLagTime = u.lagTime(p, &row)
 		}
@@ -186,13 +186,14 @@ func (u *update) fresh(then uint64) bool {
 	return then > 0 && u.age(then) <= u.model.options.WatermarkMaxAge
 }
 
-// lag is what a group has not read yet; false while no fresh high watermark is known.
-func (u *update) lag(p *partition, offset int64) (int64, bool) {
+// lag is what a group has not read yet; false while no fresh high watermark is known. A commit beyond the
+// watermark that is newer than it shows that the log has grown since: by how much is not known.
+func (u *update) lag(p *partition, o *Offset) (int64, bool) {
 	c := p.current()
-	if c.offset < 0 || !u.fresh(c.time) {
+	if c.offset < 0 || !u.fresh(c.time) || (o.Offset > c.offset && o.Acked > c.time) {
 		return 0, false
 	}
-	return max(0, c.offset-offset), true
+	return max(0, c.offset-o.Offset), true
 }
 
 // lagTime is the age of the oldest record that is not committed yet.

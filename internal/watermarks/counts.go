@@ -58,8 +58,8 @@ func (p *Poller) Requests() []Count {
 	return list(p.counts.requests)
 }
 
-// Errors counts, by kind, the requests that failed, and the partitions for which a broker answered with an error. A kind
-// is the name of Kafka's error or one of this package.
+// Errors counts, by kind, the requests that failed, and the partitions for which a broker answered with an error. A
+// kind is the name of Kafka's error or one of this package.
 func (p *Poller) Errors() []Count {
 	p.counts.mu.Lock()
 	defer p.counts.mu.Unlock()

@@ -159,6 +159,7 @@ func TestConfiguredClusters(t *testing.T) {
 	c, d := newCluster(t, "C"), newCluster(t, "D")
 	c.produce(t, "t", 0, 3)
 	d.produce(t, "t", 0, 5)
+	producers := len(of[*kmsg.MetadataRequest](c))
 	p := start(t, Options{Interval: long, Clusters: []Cluster{{Brokers: d.ListenAddrs()}, {Brokers: c.ListenAddrs()}}})
 	assert.False(t, p.Observes())
 	// Once they are known, new wishes do not wait for the next round.
@@ -167,6 +168,10 @@ func TestConfiguredClusters(t *testing.T) {
 		defer p.mu.Unlock()
 		return p.configured[0].id == "D" && p.configured[1].id == "C"
 	})
+	for _, r := range of[*kmsg.MetadataRequest](c)[producers:] {
+		assert.NotNil(t, r.Topics, "nobody asked for all topics")
+		assert.Empty(t, r.Topics)
+	}
 	p.Want([]Wanted{
 		{Cluster: "C", Partitions: map[string][]int32{"t": {0}}},
 		{Cluster: "D", Partitions: map[string][]int32{"t": {0}}},
@@ -316,10 +321,37 @@ func TestShutdown(t *testing.T) {
 	assert.Empty(t, p.Requests())
 }
 
+// A cluster that does not answer is left alone until its time has come, whatever is wanted of it meanwhile.
+func TestBackOffIsKept(t *testing.T) {
+	c := newCluster(t, "C")
+	p := start(t, Options{Interval: long, Clusters: []Cluster{{Brokers: c.ListenAddrs()}}})
+	await(t, "the cluster is known", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.configured[0].id == "C"
+	})
+	// Each broker closes its connections.
+	c.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		return nil, errors.New("gone"), true
+	})
+	p.Want(c.want("C"))
+	failed := func() uint64 { return count(p.Errors(), connectionFailed) }
+	await(t, "a round fails", func() bool { return failed() == 1 })
+	p.Want(nil)
+	p.Want(c.want("C"))
+	// Another cluster is asked many times meanwhile.
+	d := newCluster(t, "D")
+	other := start(t, Options{Interval: brief})
+	other.Want(d.want("D"))
+	await(t, "many rounds", func() bool { return count(other.Requests(), "ListOffsets") >= 20 })
+	assert.Equal(t, uint64(1), failed())
+}
+
 func TestBackOff(t *testing.T) {
 	a := &asker{poller: New(Options{Interval: 30 * time.Second})}
-	for _, want := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute, 5 * time.Minute} {
-		assert.Equal(t, want, a.pause())
+	for _, seconds := range []time.Duration{30, 60, 120, 240, 300, 300} {
+		assert.Equal(t, seconds*time.Second, a.pause())
 		a.failures++
 	}
 	a.poller.options.Interval = time.Hour

@@ -99,7 +99,9 @@ func (a *asker) metadata(ctx context.Context, wanted *Wanted) (*kmsg.MetadataRes
 }
 
 // assign finds the leader of each wanted partition. What has none is left out.
-func (a *asker) assign(metadata *kmsg.MetadataResponse, wanted *Wanted, p *problems) map[int32][]kmsg.ListOffsetsRequestTopic {
+func (a *asker) assign(
+	metadata *kmsg.MetadataResponse, wanted *Wanted, p *problems,
+) map[int32][]kmsg.ListOffsetsRequestTopic {
 	leaders := make(map[int32][]kmsg.ListOffsetsRequestTopic)
 	for i := range metadata.Topics {
 		topic := &metadata.Topics[i]

@@ -84,8 +84,8 @@ func (w *WatermarksConfig) validateAge(maxAge time.Duration) error {
 	if w.Interval <= maxAge/2 {
 		return nil
 	}
-	return fmt.Errorf("watermarks::interval: %v is more than half of watermark_max_age (%v), so that lag would come and go;"+
-		" allowed: up to %v, or raise watermark_max_age", w.Interval, maxAge, maxAge/2)
+	return fmt.Errorf("watermarks::interval: %v is more than half of watermark_max_age (%v), so that lag would come and"+
+		" go; allowed: up to %v, or raise watermark_max_age", w.Interval, maxAge, maxAge/2)
 }
 
 // Validate reports every value that is not allowed.

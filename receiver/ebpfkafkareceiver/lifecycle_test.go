@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
 	"github.com/ebpfkafka/ebpfkafka/internal/state"
+	"github.com/ebpfkafka/ebpfkafka/internal/watermarks"
 	"github.com/ebpfkafka/ebpfkafka/receiver/ebpfkafkareceiver/internal/metadata"
 	"github.com/ebpfkafka/ebpfkafka/receiver/ebpfkafkareceiver/internal/metadatatest"
 )
@@ -108,6 +109,8 @@ func TestReceiverTelemetry(t *testing.T) {
 		BytesInspected:     6,
 		OrphanResponses:    7,
 		Resynchronisations: 8,
+		WatermarkRequests:  []watermarks.Count{{Name: "ListOffsets", Count: 9}},
+		WatermarkErrors:    []watermarks.Count{{Name: "timeout", Count: 10}},
 	}}
 	reader := componenttest.NewTelemetry()
 	settings := metadatatest.NewSettings(reader)
@@ -133,6 +136,8 @@ func TestReceiverTelemetry(t *testing.T) {
 	metadatatest.AssertEqualReceiverEbpfKafkaBytesInspected(t, reader, one(6), ignoreTime)
 	metadatatest.AssertEqualReceiverEbpfKafkaOrphanResponses(t, reader, one(7), ignoreTime)
 	metadatatest.AssertEqualReceiverEbpfKafkaResynchronisations(t, reader, one(8), ignoreTime)
+	metadatatest.AssertEqualReceiverEbpfKafkaWatermarkRequests(t, reader, one(9, attribute.String("api", "ListOffsets")), ignoreTime)
+	metadatatest.AssertEqualReceiverEbpfKafkaWatermarkErrors(t, reader, one(10, attribute.String("error.type", "timeout")), ignoreTime)
 
 	require.NoError(t, r.Shutdown(t.Context()))
 	duration, err := reader.GetMetric("otelcol_receiver_ebpf_kafka_snapshot_duration")

@@ -63,8 +63,8 @@ func wantedWatermarks(view *state.View) []watermarks.Wanted {
 	return wanted
 }
 
-// addBrokers adds the addresses at which this host reaches each cluster, those used last first. Addresses of other network
-// namespaces may be somebody else's here. Only what Metadata said at the very address counts.
+// addBrokers adds the addresses at which this host has reached each cluster last. Addresses of other network namespaces
+// may be somebody else's here. Only what Metadata said at the very address counts.
 func addBrokers(wanted []watermarks.Wanted, s *state.Snapshot, netns uint32) {
 	last := make(map[string]map[string]uint64, len(wanted)) // when each address was last used, by cluster
 	for i := range wanted {

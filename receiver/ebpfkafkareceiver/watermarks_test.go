@@ -206,7 +206,7 @@ func TestWatermarksFilesAreReadAtTheStart(t *testing.T) {
 	require.ErrorContains(t, err, "/etc/kafka/ca.pem")
 }
 
-// certificate makes a server's configuration with a certificate of its own for 127.0.0.1, and a file that vouches for it.
+// certificate makes a server's configuration with a certificate of its own, and a file that vouches for it.
 func certificate(t *testing.T) (*tls.Config, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

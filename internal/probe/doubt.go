@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebpfkafka/ebpfkafka/bpf"
+	"github.com/ebpfkafka/ebpfkafka/internal/state"
+)
+
+// commitAge is how long the answer to a commit is waited for before the offset is doubted. By then the broker has
+// stored the commit or refused it (offsets.commit.timeout.ms, 5 s by default), but the client has not read which.
+const commitAge = 5 * time.Second
+
+// Api keys of the requests that change committed offsets.
+const (
+	apiOffsetCommit    = 8
+	apiEndTxn          = 26
+	apiTxnOffsetCommit = 28
+)
+
+// A producer as the kernel side knows it.
+type producer struct {
+	process state.ProcessKey
+	client  state.NameID
+	id      int64
+}
+
+// producer is one of the zero process if the link is gone.
+func (p *Probe) producer(link uint64, id int64) producer {
+	var v bpf.KafkaLinkValue
+	if err := p.objects.Links.Lookup(link, &v); err != nil {
+		return producer{}
+	}
+	l := linkOf(&v)
+	return producer{l.Process, l.Client, id}
+}
+
+// doubt finds commits, also of transactions, whose answer will not be read: their connection has ended, or the client
+// does not read. The broker may have stored them or not, so the offsets that they would change are not known from
+// then on; whatever is heard later makes them known again. Call it after readConnections, which began at now.
+func (p *Probe) doubt(now uint64) error {
+	m := &p.objects.KafkaMaps
+	commits := make(map[bpf.KafkaRequestKey]uint64) // their links
+	ends := make(map[producer]uint64)               // when the last end of its transaction was asked for
+	errRequests := p.reader.requests.each(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
+		if v.Time >= now || (p.alive[k.Connection] && !older(now, v.Time, commitAge)) {
+			return
+		}
+		switch {
+		case v.Api == apiOffsetCommit || v.Api == apiTxnOffsetCommit:
+			commits[*k] = v.Link
+		case v.Api == apiEndTxn && v.Committed != 0:
+			at := p.producer(v.Link, v.Producer)
+			ends[at] = max(ends[at], v.Time)
+		}
+	})
+	if errRequests != nil || len(commits)+len(ends) == 0 {
+		return errRequests
+	}
+	unknown := make(map[bpf.KafkaOffsetKey]uint64) // when the commit was sent
+	errs := []error{p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
+		link := commits[bpf.KafkaRequestKey{Connection: k.Connection, Correlation: k.Correlation}]
+		if link != 0 && v.Group != 0 {
+			key := bpf.KafkaOffsetKey{Link: link, Group: v.Group, Topic: k.Topic, Partition: k.Partition}
+			unknown[key] = max(unknown[key], v.Time)
+		}
+	})}
+	if len(ends) > 0 {
+		errs = append(errs, p.doubtTransactions(ends, unknown))
+	}
+	for key, sent := range unknown {
+		errs = append(errs, p.offsetUnknown(key, sent))
+	}
+	return errors.Join(errs...)
+}
+
+// doubtTransactions adds to unknown the offsets that one of ends, commits of a transaction, may have brought into
+// force.
+func (p *Probe) doubtTransactions(ends map[producer]uint64, unknown map[bpf.KafkaOffsetKey]uint64) error {
+	m := &p.objects.KafkaMaps
+	ids := make(map[uint64]int64)
+	errProducers := p.reader.producers.each(m.TxnProducers, func(k *uint64, v *bpf.KafkaTxnProducer) {
+		ids[*k] = v.Producer
+	})
+	errOffsets := p.reader.txnOffsets.each(m.TxnOffsets, func(_ *uint64, v *bpf.KafkaTxnOffset) {
+		if sent := ends[p.producer(v.Key.Link, ids[v.ProducerKey])]; sent > v.Acked {
+			unknown[v.Key] = max(unknown[v.Key], sent)
+		}
+	})
+	return errors.Join(errProducers, errOffsets)
+}
+
+// offsetUnknown notes that an offset may have changed: a commit was sent, and its answer was not seen.
+func (p *Probe) offsetUnknown(key bpf.KafkaOffsetKey, sent uint64) error {
+	var known bpf.KafkaOffsetValue
+	switch err := p.objects.Offsets.Lookup(&key, &known); {
+	case errors.Is(err, ebpf.ErrKeyNotExist):
+	case err != nil:
+		return fmt.Errorf("reading map %s: %w", p.objects.Offsets, err)
+	case known.Time >= sent:
+		return nil // something newer is known
+	}
+	err := p.objects.Offsets.Put(&key, &bpf.KafkaOffsetValue{
+		Offset: -1, Time: sent, Acked: sent, LeaderEpoch: -1, Source: uint8(bpf.KafkaOffsetSourceOFFSET_UNKNOWN),
+	})
+	if err != nil {
+		return fmt.Errorf("writing map %s: %w", p.objects.Offsets, err)
+	}
+	return nil
+}
