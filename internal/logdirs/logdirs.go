@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package logdirs reads the names of topic ids from a broker's log directories, where each partition's folder holds a
-// partition.metadata file (KIP-516, Kafka 2.8 and later). It needs nothing but the broker's process id: a broker keeps
+// Package logdirs reads the id of a broker's cluster and the names of topic ids from the broker's log directories, where
+// each partition's folder holds a partition.metadata file (KIP-516, Kafka 2.8 and later). It needs nothing but the broker's process id: a broker keeps
 // the .lock file of each of its log directories open.
 package logdirs
 
@@ -22,8 +22,8 @@ const (
 	propertiesFile = "meta.properties" // only a log directory has both
 	metadataFile   = "partition.metadata"
 
-	// maxMetadataBytes is far more than the two short lines that partition.metadata has.
-	maxMetadataBytes = 4096
+	// maxFileBytes is far more than the few short lines that partition.metadata and meta.properties have.
+	maxFileBytes = 4096
 	// maxDescriptors bounds the look through a process's open files. A broker keeps a few for each log segment; the
 	// lock files are opened first and have low numbers.
 	maxDescriptors = 1024
@@ -32,17 +32,27 @@ const (
 // A TopicID is a topic id as it is on the wire.
 type TopicID [16]byte
 
-// Names reads the topics of a broker: their names by topic id. Proc is where the host's proc file system is mounted.
-// A process without log directories has none. What cannot be read is left out; the error says what that was, and what
-// was found is right all the same. It takes a look into one folder for each topic.
-func Names(proc string, pid uint32) (map[TopicID]string, error) {
+// A Broker is what a broker's log directories say.
+type Broker struct {
+	ClusterID string // empty: not said
+	Topics    map[TopicID]string
+}
+
+// Read reads the log directories of a process. Proc is where the host's proc file system is mounted. A process without
+// any is a Broker without anything. What cannot be read is left out; the error says what that was, and what was found is
+// right all the same. It takes a look into one folder for each topic.
+func Read(proc string, pid uint32) (Broker, error) {
 	dirs, err := find(proc, pid)
-	names := make(map[TopicID]string)
+	b := Broker{Topics: make(map[TopicID]string)}
 	errs := []error{err}
 	for _, dir := range dirs {
-		errs = append(errs, read(dir, names))
+		id, err := property(filepath.Join(dir, propertiesFile), "cluster.id=")
+		if b.ClusterID == "" {
+			b.ClusterID = id
+		}
+		errs = append(errs, err, readTopics(dir, b.Topics))
 	}
-	return names, errors.Join(errs...)
+	return b, errors.Join(errs...)
 }
 
 // find tells the log directories of a process, as paths that can be opened from here: it may live in another mount
@@ -72,8 +82,8 @@ func find(proc string, pid uint32) ([]string, error) {
 	return dirs, nil
 }
 
-// read adds the topics of a log directory to names.
-func read(dir string, names map[TopicID]string) error {
+// readTopics adds the topics of a log directory to names.
+func readTopics(dir string, names map[TopicID]string) error {
 	folders, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("listing log directory %s: %w", dir, err)
@@ -113,28 +123,34 @@ func topicOf(folder fs.DirEntry) (string, bool) {
 }
 
 func readMetadata(path string) (TopicID, error) {
-	file, err := os.Open(path)
+	value, err := property(path, "topic_id:")
 	if err != nil {
 		return TopicID{}, err
 	}
+	// Kafka writes ids in URL-safe base64 without padding.
+	raw, err := base64.RawURLEncoding.DecodeString(value)
+	if err != nil || len(raw) != len(TopicID{}) || TopicID(raw) == (TopicID{}) {
+		return TopicID{}, fmt.Errorf("%s: %q is no topic id", path, value)
+	}
+	return TopicID(raw), nil
+}
+
+// property reads the rest of the one line that begins with prefix.
+func property(path, prefix string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
 	defer file.Close()
 	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, maxMetadataBytes)
+	lines.Buffer(nil, maxFileBytes)
 	for lines.Scan() {
-		value, ok := strings.CutPrefix(lines.Text(), "topic_id:")
-		if !ok {
-			continue
+		if value, ok := strings.CutPrefix(lines.Text(), prefix); ok {
+			return strings.TrimSpace(value), nil
 		}
-		value = strings.TrimSpace(value)
-		// Kafka writes ids in URL-safe base64 without padding.
-		raw, err := base64.RawURLEncoding.DecodeString(value)
-		if err != nil || len(raw) != len(TopicID{}) || TopicID(raw) == (TopicID{}) {
-			return TopicID{}, fmt.Errorf("%s: %q is no topic id", path, value)
-		}
-		return TopicID(raw), nil
 	}
 	if err := lines.Err(); err != nil {
-		return TopicID{}, fmt.Errorf("reading %s: %w", path, err)
+		return "", fmt.Errorf("reading %s: %w", path, err)
 	}
-	return TopicID{}, fmt.Errorf("%s: no line topic_id", path)
+	return "", fmt.Errorf("%s: no line %q", path, prefix)
 }

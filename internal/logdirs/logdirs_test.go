@@ -28,7 +28,7 @@ func broker(t *testing.T, dirs ...string) (proc string, root string) {
 	require.NoError(t, os.Symlink("socket:[1]", filepath.Join(fd, "3")))
 	require.NoError(t, os.Symlink("/var/lib/other/.lock", filepath.Join(fd, "4")))
 	for i, dir := range dirs {
-		write(t, filepath.Join(root, dir, "meta.properties"), "version=1\n")
+		write(t, filepath.Join(root, dir, "meta.properties"), "#Sun Nov 01\nversion=1\ncluster.id=abc\n")
 		require.NoError(t, os.Symlink(filepath.Join("/", dir, ".lock"), filepath.Join(fd, fmt.Sprint(10+i))))
 	}
 	return proc, root
@@ -42,7 +42,7 @@ func write(t *testing.T, path, text string) {
 
 func metadata(id string) string { return "version: 0\ntopic_id: " + id + "\n" }
 
-func TestNames(t *testing.T) {
+func TestRead(t *testing.T) {
 	proc, root := broker(t, "data/a", "data/b")
 	write(t, filepath.Join(root, "data/a/orders-0/partition.metadata"), metadata(idOrders))
 	write(t, filepath.Join(root, "data/a/orders-1/partition.metadata"), metadata(idOrders))
@@ -51,8 +51,10 @@ func TestNames(t *testing.T) {
 	write(t, filepath.Join(root, "data/b/old-0/00000000000000000000.log"), "")
 	write(t, filepath.Join(root, "data/b/recovery-point-offset-checkpoint"), "0\n")
 
-	names, err := Names(proc, 7)
+	b, err := Read(proc, 7)
 	require.NoError(t, err)
+	assert.Equal(t, "abc", b.ClusterID)
+	names := b.Topics
 	assert.Len(t, names, 2)
 	assert.Equal(t, "re-funds", names[TopicID{15: 1}])
 	assert.Contains(t, names, func() TopicID {
@@ -64,11 +66,12 @@ func TestNames(t *testing.T) {
 
 func TestNoLogDirectory(t *testing.T) {
 	proc, _ := broker(t)
-	names, err := Names(proc, 7)
+	b, err := Read(proc, 7)
 	require.NoError(t, err)
-	assert.Empty(t, names)
+	assert.Empty(t, b.Topics)
+	assert.Empty(t, b.ClusterID)
 
-	_, err = Names(proc, 8)
+	_, err = Read(proc, 8)
 	assert.ErrorContains(t, err, "process 8")
 }
 
@@ -78,15 +81,15 @@ func TestWhatCannotBeReadIsLeftOut(t *testing.T) {
 		"short":     metadata("AAAA"),
 		"no base64": metadata("????????????????======"),
 		"zero":      metadata("AAAAAAAAAAAAAAAAAAAAAA"),
-		"too long":  "topic_id: " + string(make([]byte, 2*maxMetadataBytes)),
+		"too long":  "topic_id: " + string(make([]byte, 2*maxFileBytes)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			proc, root := broker(t, "data")
 			write(t, filepath.Join(root, "data/bad-0/partition.metadata"), text)
 			write(t, filepath.Join(root, "data/good-0/partition.metadata"), metadata(idRefunds))
-			names, err := Names(proc, 7)
+			b, err := Read(proc, 7)
 			assert.ErrorContains(t, err, "bad-0")
-			assert.Equal(t, map[TopicID]string{{15: 1}: "good"}, names)
+			assert.Equal(t, map[TopicID]string{{15: 1}: "good"}, b.Topics)
 		})
 	}
 }

@@ -19,26 +19,55 @@ func (p *Probe) Unnamed() map[[16]byte]state.NameID { return p.unnamed }
 // LearnTopic enters the name of a topic id that Unnamed has told, as if Metadata had said it. It is part of the next
 // Snapshot.
 func (p *Probe) LearnTopic(id state.NameID, name string) error {
-	key, value, err := textName(name)
+	key, err := p.enterName(name)
 	if err != nil {
 		return err
-	}
-	err = p.objects.Names.Update(key, value, ebpf.UpdateNoExist)
-	if errors.Is(err, ebpf.ErrKeyExist) {
-		var known bpf.KafkaName
-		if err := p.objects.Names.Lookup(key, &known); err != nil {
-			return fmt.Errorf("reading map %s: %w", p.objects.Names, err)
-		}
-		if known.Check != value.Check || known.Length != value.Length {
-			return fmt.Errorf("topic %q: another name has the same id: it is left out", name)
-		}
-	} else if err != nil {
-		return fmt.Errorf("entering topic %q into map %s: %w", name, p.objects.Names, err)
 	}
 	if err := p.objects.TopicIds.Put(uint64(id), &bpf.KafkaTopicIdValue{Name: key, Time: monotonic()}); err != nil {
 		return fmt.Errorf("entering the id of topic %q into map %s: %w", name, p.objects.TopicIds, err)
 	}
 	return nil
+}
+
+// LearnCluster enters the id of a link's cluster, as if Metadata had said it there. It is part of the next Snapshot.
+func (p *Probe) LearnCluster(link state.LinkID, cluster string) error {
+	key, err := p.enterName(cluster)
+	if err != nil {
+		return err
+	}
+	var v bpf.KafkaLinkValue
+	err = p.objects.Links.Lookup(uint64(link), &v)
+	if err == nil && v.Cluster == uint64(state.NameNone) {
+		v.Cluster = key
+		err = p.objects.Links.Update(uint64(link), &v, ebpf.UpdateExist)
+	}
+	if err = ignoreMissing(err); err != nil {
+		return fmt.Errorf("entering cluster %q into map %s: %w", cluster, p.objects.Links, err)
+	}
+	return nil
+}
+
+// enterName makes sure that a name is known, and returns its id.
+func (p *Probe) enterName(name string) (uint64, error) {
+	key, value, err := textName(name)
+	if err != nil {
+		return 0, err
+	}
+	err = p.objects.Names.Update(key, value, ebpf.UpdateNoExist)
+	if err == nil {
+		return key, nil
+	}
+	if !errors.Is(err, ebpf.ErrKeyExist) {
+		return 0, fmt.Errorf("entering %q into map %s: %w", name, p.objects.Names, err)
+	}
+	var known bpf.KafkaName
+	if err := p.objects.Names.Lookup(key, &known); err != nil {
+		return 0, fmt.Errorf("reading map %s: %w", p.objects.Names, err)
+	}
+	if known.Check != value.Check || known.Length != value.Length {
+		return 0, fmt.Errorf("%q: another name has the same id: it is left out", name)
+	}
+	return key, nil
 }
 
 // textName is name_intern of bpf/names.h: the id of a name and its entry.

@@ -49,3 +49,25 @@ func TestLearnTopic(t *testing.T) {
 		assert.Empty(t, p.Unnamed())
 	}
 }
+
+func TestLearnCluster(t *testing.T) {
+	p := detached(t)
+	talk(t, p, 1, "10.0.0.1:9092")
+	cluster := func() (state.LinkID, string) {
+		s := snapshot(t, p)
+		require.Len(t, s.Links, 1)
+		for id, l := range s.Links {
+			return id, s.Names[l.Cluster]
+		}
+		return 0, ""
+	}
+	link, name := cluster()
+	assert.Empty(t, name)
+	require.NoError(t, p.LearnCluster(link, "abc"))
+	_, name = cluster()
+	assert.Equal(t, "abc", name)
+	require.NoError(t, p.LearnCluster(link, "other"))
+	_, name = cluster()
+	assert.Equal(t, "abc", name, "what Metadata said stands")
+	require.NoError(t, p.LearnCluster(link+1, "abc"), "a link that has ended meanwhile")
+}

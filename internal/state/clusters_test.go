@@ -164,7 +164,7 @@ func TestTwoClustersAreNeverMerged(t *testing.T) {
 			slices.SortFunc(v.Groups, func(a, b GroupPartition) int { return int(a.Committed - b.Committed) })
 			for i := range test.want {
 				test.want[i].Group, test.want[i].Topic = "g", "t"
-				test.want[i].CommitTime = v.Groups[i].CommitTime
+				test.want[i].CommitTime, test.want[i].Since = v.Groups[i].CommitTime, v.Groups[i].Since
 			}
 			assert.Equal(t, test.want, append([]GroupPartition(nil), v.Groups...))
 			assert.Len(t, v.Partitions, len(test.want))

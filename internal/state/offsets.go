@@ -163,6 +163,7 @@ func (u *update) publish() {
 			Group:     u.groups[c.group],
 			Topic:     topic.text,
 			Partition: p.number,
+			Since:     u.wall(c.newest.Since),
 		}
 		if c.unknown() {
 			row.Unknown = true

@@ -105,6 +105,8 @@ func TestCommittedOffset(t *testing.T) {
 			got := w.group(t)
 			if test.want == none {
 				if got != nil {
+					assert.False(t, got.Since.IsZero(), "also of what is not known it is known since when")
+					got.Since = time.Time{}
 					require.Equal(t, GroupPartition{Cluster: "C", Group: "g", Topic: "t", Unknown: true}, *got)
 				}
 				return
@@ -216,7 +218,7 @@ func TestPartitionsAreApart(t *testing.T) {
 	got := make(map[GroupPartition]int64)
 	for _, g := range w.view().Groups {
 		committed := g.Committed
-		g.Committed, g.CommitTime = 0, time.Time{}
+		g.Committed, g.CommitTime, g.Since = 0, time.Time{}, time.Time{}
 		got[g] = committed
 	}
 	assert.Equal(t, map[GroupPartition]int64{

@@ -29,6 +29,9 @@ type GroupPartition struct {
 	Cluster, Group, Topic string
 	Partition             int32
 
+	// Since is the moment from which on this is known to be so: when a commit was acknowledged, or an OffsetFetch sent.
+	Since time.Time
+
 	// Unknown means that the group has a committed offset, but which is not known: its change was not seen. All fields
 	// below are zero. Sums over the topic's partitions would be wrong without it.
 	Unknown bool

@@ -118,6 +118,9 @@ func (b *batch) groupPartitions(rows []int32) {
 		e := &b.view.Groups[i]
 		group, topic, partition := validName(e.Group), validName(e.Topic), int64(e.Partition)
 		sums.at(groupTopic{group, topic}).add(e)
+		if !e.Since.IsZero() {
+			b.RecordKafkaConsumerGroupOffsetTimeDataPoint(b.now, unixSeconds(e.Since), group, topic, partition)
+		}
 		if e.Unknown {
 			continue
 		}
@@ -209,6 +212,9 @@ func (b *batch) clients(rows []int32) {
 		}
 	}
 }
+
+// unixSeconds is a moment as Prometheus writes it; a float64 holds microseconds until the year 2255.
+func unixSeconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // age is the time from then to the view, in seconds. Clocks that disagree do not make it negative.
 func (b *batch) age(then time.Time) float64 {

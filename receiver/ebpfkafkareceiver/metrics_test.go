@@ -55,6 +55,7 @@ func publish(t testing.TB, view *state.View, configure func(*Config)) pmetric.Me
 	config.Metrics.KafkaConsumerPosition.Enabled = true
 	config.Metrics.KafkaConsumerAssignment.Enabled = true
 	config.Metrics.KafkaConsumerGroupCommitAge.Enabled = true
+	config.Metrics.KafkaConsumerGroupOffsetTime.Enabled = true
 	config.Metrics.KafkaConsumerGroupMembers.Enabled = true
 	config.Metrics.KafkaPartitionLastStableOffset.Enabled = true
 	config.Metrics.KafkaPartitionWatermarkAge.Enabled = true
@@ -75,13 +76,14 @@ func exampleView() *state.View {
 	return &state.View{
 		Time: testNow,
 		Groups: []state.GroupPartition{
-			{Cluster: "one", Group: "g", Topic: "t", Partition: 0, Committed: 90, CommitTime: testNow.Add(-2 * time.Second),
+			{Cluster: "one", Group: "g", Topic: "t", Partition: 0, Since: testNow.Add(-2500 * time.Millisecond), Committed: 90, CommitTime: testNow.Add(-2 * time.Second),
 				Lag: 10, HasLag: true, LagTime: 1500 * time.Millisecond, HasLagTime: true},
 			{Cluster: "one", Group: "g", Topic: "t", Partition: 1, Committed: 50, CommitTime: testNow.Add(-4 * time.Second),
 				Lag: 0, HasLag: true, LagTime: 0, HasLagTime: true},
 			{Cluster: "two", Group: "g", Topic: "t", Partition: 0, Committed: 7},
 			{Cluster: "one", Group: "g", Topic: "u", Partition: 0, Committed: 5, Lag: 3, HasLag: true},
 			{Cluster: "one", Group: "g", Topic: "u", Partition: 1, Committed: 6},
+			{Cluster: "three", Group: "g", Topic: "u", Partition: 1, Since: testNow.Add(-time.Second), Unknown: true},
 		},
 		Partitions: []state.Partition{
 			{Cluster: "one", Topic: "t", Partition: 0, HasCurrent: true, Current: 100, HasOldest: true, Oldest: 10,

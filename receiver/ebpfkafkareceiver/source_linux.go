@@ -55,14 +55,14 @@ func openSource(ctx context.Context, config *Config, settings receiver.Settings)
 		poller.Start()
 	}
 	return &kernelSource{
-		probe:      p,
-		processes:  processes,
-		selected:   selected,
-		topicNames: topicNames{probe: p, proc: config.ProcPath, logger: settings.Logger},
-		idle:       max(config.IdleTimeout, config.WatermarkMaxAge),
-		logger:     settings.Logger,
-		poller:     poller,
-		netns:      netns,
+		probe:     p,
+		processes: processes,
+		selected:  selected,
+		names:     brokerNames{probe: p, proc: config.ProcPath, logger: settings.Logger},
+		idle:      max(config.IdleTimeout, config.WatermarkMaxAge),
+		logger:    settings.Logger,
+		poller:    poller,
+		netns:     netns,
 		model: state.New(state.Options{
 			WatermarkMaxAge: config.WatermarkMaxAge,
 			IdleTimeout:     config.IdleTimeout,
@@ -97,14 +97,14 @@ func probeOptions(config *Config) probe.Options {
 
 // kernelSource is the source on Linux: probe, then model.
 type kernelSource struct {
-	probe      *probe.Probe
-	model      *state.Model
-	processes  *identity.Resolver
-	selected   *selection
-	topicNames topicNames
-	idle       time.Duration
-	logger     *zap.Logger
-	full       [probe.Reasons]bool // maps of which it has been said that they are full
+	probe     *probe.Probe
+	model     *state.Model
+	processes *identity.Resolver
+	selected  *selection
+	names     brokerNames
+	idle      time.Duration
+	logger    *zap.Logger
+	full      [probe.Reasons]bool // maps of which it has been said that they are full
 
 	poller *watermarks.Poller // nil: brokers are not asked
 	netns  uint32             // the collector's own network namespace
@@ -128,9 +128,7 @@ func (s *kernelSource) Snapshot(context.Context) (state.View, Stats, error) {
 		}
 		s.poller.Want(wanted)
 	}
-	if s.model.Held().Topics > 0 {
-		s.topicNames.learn(snapshot.Links, snapshot.Time)
-	}
+	s.names.learn(snapshot, s.model.Held().Topics > 0)
 	errSweep := s.probe.Sweep(s.idle)
 	stats, errStats := s.stats()
 	s.processes.Sweep(s.idle)

@@ -247,6 +247,26 @@ func (ms *KafkaConsumerGroupOffsetSumMetricConfig) Unmarshal(parser *confmap.Con
 	return nil
 }
 
+// KafkaConsumerGroupOffsetTimeMetricConfig provides config for the kafka.consumer_group.offset_time metric.
+type KafkaConsumerGroupOffsetTimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *KafkaConsumerGroupOffsetTimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // KafkaConsumerGroupRebalanceTimeMetricConfig provides config for the kafka.consumer_group.rebalance_time metric.
 type KafkaConsumerGroupRebalanceTimeMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -441,6 +461,7 @@ type MetricsConfig struct {
 	KafkaConsumerGroupMembers       KafkaConsumerGroupMembersMetricConfig       `mapstructure:"kafka.consumer_group.members"`
 	KafkaConsumerGroupOffset        KafkaConsumerGroupOffsetMetricConfig        `mapstructure:"kafka.consumer_group.offset"`
 	KafkaConsumerGroupOffsetSum     KafkaConsumerGroupOffsetSumMetricConfig     `mapstructure:"kafka.consumer_group.offset_sum"`
+	KafkaConsumerGroupOffsetTime    KafkaConsumerGroupOffsetTimeMetricConfig    `mapstructure:"kafka.consumer_group.offset_time"`
 	KafkaConsumerGroupRebalanceTime KafkaConsumerGroupRebalanceTimeMetricConfig `mapstructure:"kafka.consumer_group.rebalance_time"`
 	KafkaConsumerGroupRebalances    KafkaConsumerGroupRebalancesMetricConfig    `mapstructure:"kafka.consumer_group.rebalances"`
 	KafkaConsumerGroupState         KafkaConsumerGroupStateMetricConfig         `mapstructure:"kafka.consumer_group.state"`
@@ -489,6 +510,9 @@ func DefaultMetricsConfig() MetricsConfig {
 		},
 		KafkaConsumerGroupOffsetSum: KafkaConsumerGroupOffsetSumMetricConfig{
 			Enabled: true,
+		},
+		KafkaConsumerGroupOffsetTime: KafkaConsumerGroupOffsetTimeMetricConfig{
+			Enabled: false,
 		},
 		KafkaConsumerGroupRebalanceTime: KafkaConsumerGroupRebalanceTimeMetricConfig{
 			Enabled: true,

@@ -62,6 +62,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					KafkaConsumerGroupOffsetSum: KafkaConsumerGroupOffsetSumMetricConfig{
 						Enabled: true,
 					},
+					KafkaConsumerGroupOffsetTime: KafkaConsumerGroupOffsetTimeMetricConfig{
+						Enabled: true,
+					},
 					KafkaConsumerGroupRebalanceTime: KafkaConsumerGroupRebalanceTimeMetricConfig{
 						Enabled: true,
 					},
@@ -142,6 +145,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					KafkaConsumerGroupOffsetSum: KafkaConsumerGroupOffsetSumMetricConfig{
 						Enabled: false,
 					},
+					KafkaConsumerGroupOffsetTime: KafkaConsumerGroupOffsetTimeMetricConfig{
+						Enabled: false,
+					},
 					KafkaConsumerGroupRebalanceTime: KafkaConsumerGroupRebalanceTimeMetricConfig{
 						Enabled: false,
 					},
@@ -186,7 +192,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(KafkaConsumerAssignmentMetricConfig{}, KafkaConsumerLagMetricConfig{}, KafkaConsumerOffsetMetricConfig{}, KafkaConsumerPositionMetricConfig{}, KafkaConsumerGroupCommitAgeMetricConfig{}, KafkaConsumerGroupCommitsMetricConfig{}, KafkaConsumerGroupLagMetricConfig{}, KafkaConsumerGroupLagSumMetricConfig{}, KafkaConsumerGroupLagTimeMetricConfig{}, KafkaConsumerGroupMembersMetricConfig{}, KafkaConsumerGroupOffsetMetricConfig{}, KafkaConsumerGroupOffsetSumMetricConfig{}, KafkaConsumerGroupRebalanceTimeMetricConfig{}, KafkaConsumerGroupRebalancesMetricConfig{}, KafkaConsumerGroupStateMetricConfig{}, KafkaPartitionCurrentOffsetMetricConfig{}, KafkaPartitionLastStableOffsetMetricConfig{}, KafkaPartitionOldestOffsetMetricConfig{}, KafkaPartitionWatermarkAgeMetricConfig{}, KafkaShareGroupAcknowledgedMetricConfig{}, KafkaShareGroupMembersMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(KafkaConsumerAssignmentMetricConfig{}, KafkaConsumerLagMetricConfig{}, KafkaConsumerOffsetMetricConfig{}, KafkaConsumerPositionMetricConfig{}, KafkaConsumerGroupCommitAgeMetricConfig{}, KafkaConsumerGroupCommitsMetricConfig{}, KafkaConsumerGroupLagMetricConfig{}, KafkaConsumerGroupLagSumMetricConfig{}, KafkaConsumerGroupLagTimeMetricConfig{}, KafkaConsumerGroupMembersMetricConfig{}, KafkaConsumerGroupOffsetMetricConfig{}, KafkaConsumerGroupOffsetSumMetricConfig{}, KafkaConsumerGroupOffsetTimeMetricConfig{}, KafkaConsumerGroupRebalanceTimeMetricConfig{}, KafkaConsumerGroupRebalancesMetricConfig{}, KafkaConsumerGroupStateMetricConfig{}, KafkaPartitionCurrentOffsetMetricConfig{}, KafkaPartitionLastStableOffsetMetricConfig{}, KafkaPartitionOldestOffsetMetricConfig{}, KafkaPartitionWatermarkAgeMetricConfig{}, KafkaShareGroupAcknowledgedMetricConfig{}, KafkaShareGroupMembersMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

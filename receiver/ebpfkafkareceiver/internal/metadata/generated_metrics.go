@@ -157,6 +157,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "kafka.consumer_group.offset_sum",
 		Attributes: []string{"group", "topic"},
 	},
+	KafkaConsumerGroupOffsetTime: metricInfo{
+		Name:       "kafka.consumer_group.offset_time",
+		Attributes: []string{"group", "topic", "partition"},
+	},
 	KafkaConsumerGroupRebalanceTime: metricInfo{
 		Name:       "kafka.consumer_group.rebalance_time",
 		Attributes: []string{"group"},
@@ -208,6 +212,7 @@ type metricsInfo struct {
 	KafkaConsumerGroupMembers       metricInfo
 	KafkaConsumerGroupOffset        metricInfo
 	KafkaConsumerGroupOffsetSum     metricInfo
+	KafkaConsumerGroupOffsetTime    metricInfo
 	KafkaConsumerGroupRebalanceTime metricInfo
 	KafkaConsumerGroupRebalances    metricInfo
 	KafkaConsumerGroupState         metricInfo
@@ -891,6 +896,60 @@ func newMetricKafkaConsumerGroupOffsetSum(cfg KafkaConsumerGroupOffsetSumMetricC
 	return m
 }
 
+type metricKafkaConsumerGroupOffsetTime struct {
+	data     pmetric.Metric                           // data buffer for generated metric.
+	config   KafkaConsumerGroupOffsetTimeMetricConfig // metric config provided by user.
+	capacity int                                      // max observed number of data points added to the metric.
+}
+
+// init fills kafka.consumer_group.offset_time metric with initial data.
+func (m *metricKafkaConsumerGroupOffsetTime) init() {
+	m.data.SetName("kafka.consumer_group.offset_time")
+	m.data.SetDescription("Unix time from which on the group's offset is known to be what kafka.consumer_group.offset says.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricKafkaConsumerGroupOffsetTime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, groupAttributeValue string, topicAttributeValue string, partitionAttributeValue int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("group", groupAttributeValue)
+	dp.Attributes().PutStr("topic", topicAttributeValue)
+	dp.Attributes().PutInt("partition", partitionAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricKafkaConsumerGroupOffsetTime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricKafkaConsumerGroupOffsetTime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricKafkaConsumerGroupOffsetTime(cfg KafkaConsumerGroupOffsetTimeMetricConfig) metricKafkaConsumerGroupOffsetTime {
+	m := metricKafkaConsumerGroupOffsetTime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricKafkaConsumerGroupRebalanceTime struct {
 	data     pmetric.Metric                              // data buffer for generated metric.
 	config   KafkaConsumerGroupRebalanceTimeMetricConfig // metric config provided by user.
@@ -1395,6 +1454,7 @@ type MetricsBuilder struct {
 	metricKafkaConsumerGroupMembers       metricKafkaConsumerGroupMembers
 	metricKafkaConsumerGroupOffset        metricKafkaConsumerGroupOffset
 	metricKafkaConsumerGroupOffsetSum     metricKafkaConsumerGroupOffsetSum
+	metricKafkaConsumerGroupOffsetTime    metricKafkaConsumerGroupOffsetTime
 	metricKafkaConsumerGroupRebalanceTime metricKafkaConsumerGroupRebalanceTime
 	metricKafkaConsumerGroupRebalances    metricKafkaConsumerGroupRebalances
 	metricKafkaConsumerGroupState         metricKafkaConsumerGroupState
@@ -1441,6 +1501,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricKafkaConsumerGroupMembers:       newMetricKafkaConsumerGroupMembers(mbc.Metrics.KafkaConsumerGroupMembers),
 		metricKafkaConsumerGroupOffset:        newMetricKafkaConsumerGroupOffset(mbc.Metrics.KafkaConsumerGroupOffset),
 		metricKafkaConsumerGroupOffsetSum:     newMetricKafkaConsumerGroupOffsetSum(mbc.Metrics.KafkaConsumerGroupOffsetSum),
+		metricKafkaConsumerGroupOffsetTime:    newMetricKafkaConsumerGroupOffsetTime(mbc.Metrics.KafkaConsumerGroupOffsetTime),
 		metricKafkaConsumerGroupRebalanceTime: newMetricKafkaConsumerGroupRebalanceTime(mbc.Metrics.KafkaConsumerGroupRebalanceTime),
 		metricKafkaConsumerGroupRebalances:    newMetricKafkaConsumerGroupRebalances(mbc.Metrics.KafkaConsumerGroupRebalances),
 		metricKafkaConsumerGroupState:         newMetricKafkaConsumerGroupState(mbc.Metrics.KafkaConsumerGroupState),
@@ -1582,6 +1643,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricKafkaConsumerGroupMembers.emit(ils.Metrics())
 	mb.metricKafkaConsumerGroupOffset.emit(ils.Metrics())
 	mb.metricKafkaConsumerGroupOffsetSum.emit(ils.Metrics())
+	mb.metricKafkaConsumerGroupOffsetTime.emit(ils.Metrics())
 	mb.metricKafkaConsumerGroupRebalanceTime.emit(ils.Metrics())
 	mb.metricKafkaConsumerGroupRebalances.emit(ils.Metrics())
 	mb.metricKafkaConsumerGroupState.emit(ils.Metrics())
@@ -1680,6 +1742,11 @@ func (mb *MetricsBuilder) RecordKafkaConsumerGroupOffsetDataPoint(ts pcommon.Tim
 // RecordKafkaConsumerGroupOffsetSumDataPoint adds a data point to kafka.consumer_group.offset_sum metric.
 func (mb *MetricsBuilder) RecordKafkaConsumerGroupOffsetSumDataPoint(ts pcommon.Timestamp, val int64, groupAttributeValue string, topicAttributeValue string) {
 	mb.metricKafkaConsumerGroupOffsetSum.recordDataPoint(mb.startTime, ts, val, groupAttributeValue, topicAttributeValue)
+}
+
+// RecordKafkaConsumerGroupOffsetTimeDataPoint adds a data point to kafka.consumer_group.offset_time metric.
+func (mb *MetricsBuilder) RecordKafkaConsumerGroupOffsetTimeDataPoint(ts pcommon.Timestamp, val float64, groupAttributeValue string, topicAttributeValue string, partitionAttributeValue int64) {
+	mb.metricKafkaConsumerGroupOffsetTime.recordDataPoint(mb.startTime, ts, val, groupAttributeValue, topicAttributeValue, partitionAttributeValue)
 }
 
 // RecordKafkaConsumerGroupRebalanceTimeDataPoint adds a data point to kafka.consumer_group.rebalance_time metric.

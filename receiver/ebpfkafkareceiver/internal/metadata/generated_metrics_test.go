@@ -102,6 +102,9 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordKafkaConsumerGroupOffsetSumDataPoint(ts, 1, "group-val", "topic-val")
+
+			allMetricsCount++
+			mb.RecordKafkaConsumerGroupOffsetTimeDataPoint(ts, 1, "group-val", "topic-val", 9)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordKafkaConsumerGroupRebalanceTimeDataPoint(ts, 1, "group-val")
@@ -418,6 +421,27 @@ func TestMetricsBuilder(t *testing.T) {
 					topicAttrVal, ok := dp.Attributes().Get("topic")
 					assert.True(t, ok)
 					assert.Equal(t, "topic-val", topicAttrVal.Str())
+				case "kafka.consumer_group.offset_time":
+					assert.False(t, validatedMetrics["kafka.consumer_group.offset_time"], "Found a duplicate in the metrics slice: kafka.consumer_group.offset_time")
+					validatedMetrics["kafka.consumer_group.offset_time"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Unix time from which on the group's offset is known to be what kafka.consumer_group.offset says.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					groupAttrVal, ok := dp.Attributes().Get("group")
+					assert.True(t, ok)
+					assert.Equal(t, "group-val", groupAttrVal.Str())
+					topicAttrVal, ok := dp.Attributes().Get("topic")
+					assert.True(t, ok)
+					assert.Equal(t, "topic-val", topicAttrVal.Str())
+					partitionAttrVal, ok := dp.Attributes().Get("partition")
+					assert.True(t, ok)
+					assert.EqualValues(t, 9, partitionAttrVal.Int())
 				case "kafka.consumer_group.rebalance_time":
 					assert.False(t, validatedMetrics["kafka.consumer_group.rebalance_time"], "Found a duplicate in the metrics slice: kafka.consumer_group.rebalance_time")
 					validatedMetrics["kafka.consumer_group.rebalance_time"] = true
