@@ -37,6 +37,7 @@ validate: $(COLLECTOR) ## Check the example configurations with the collector
 		GRAFANA_CLOUD_OTLP_ENDPOINT=https://otlp.example.com/otlp \
 		GRAFANA_CLOUD_INSTANCE_ID=1 \
 		GRAFANA_CLOUD_API_KEY=none \
+		KAFKA_PASSWORD=none \
 		$(COLLECTOR) validate --config $$file || { echo "$$file: not valid" >&2; exit 1; }; \
 		echo "$$file: valid"; \
 	done
@@ -50,7 +51,7 @@ run: $(COLLECTOR) ## Show the Kafka traffic of this host
 	$(SUDO) $(COLLECTOR) --config testdata/config/run.yaml
 
 .PHONY: test
-test: test-unit test-decoder test-hooks test-system test-demo ## Run all tests that fit 20 minutes (root); installs what is missing
+test: test-unit test-rules test-decoder test-hooks test-system test-fleet test-demo ## Run all tests that fit 20 minutes (root); installs what is missing
 	@echo "Left out: kernels other than this one, benchmarks (make bench), deployment files."
 
 .PHONY: test-unit
@@ -70,6 +71,17 @@ test-hooks: ## Every system call and way of splitting, on both backends
 test-system: $(COLLECTOR) ## The built collector against real Apache Kafka
 	test/install.sh java
 	cd test && $(AS_ROOT) go test -p 1 -timeout 30m ./collector/... ./kafka/... ./process/... ./system/...
+
+.PHONY: test-rules
+test-rules: ## The rules for Prometheus, by its own tool
+	test/install.sh prometheus
+	promtool check rules deploy/rules/*.rules.yml deploy/rules/*.alerts.yml
+	promtool test rules deploy/rules/*.test.yml
+
+.PHONY: test-fleet
+test-fleet: $(COLLECTOR) ## Three brokers and their clients on four hosts, joined by Prometheus and the rules
+	test/install.sh java network prometheus
+	cd test && $(AS_ROOT) go test -timeout 10m ./fleet/...
 
 .PHONY: test-demo
 test-demo: $(COLLECTOR) $(DEMO) ## The demo, which checks itself

@@ -87,7 +87,7 @@ static __noinline long feed(struct connection *c, __u64 key, __u32 direction, st
 		drop(DROP_STREAM_BUSY);
 		return 0;
 	}
-	stream_disturbed(s); /* after the last call had looked */
+	stream_disturbed(c, s); /* after the last call had looked */
 	kind = c->role == ROLE_UNKNOWN || (c->role == ROLE_CLIENT) == (direction == 0) ? DIR_REQUEST : DIR_RESPONSE;
 	if (s->pc == 0 || s->kind != kind)
 		stream_rewind(s, kind);
@@ -104,7 +104,7 @@ static __noinline long feed(struct connection *c, __u64 key, __u32 direction, st
 	if (n && c->confirmed)
 		n->bytes[masked(direction, 1)] += at->segment + at->left;
 	bpf_loop(REPLAYS_MAX, run_and_replay, &r, 0);
-	stream_disturbed(s);
+	stream_disturbed(c, s);
 	__sync_lock_test_and_set(&s->busy, 0); /* the BPF target has no release store */
 	if (!c->confirmed && c->failures > FAILURES_TO_IGNORE) {
 		ignore_connection(key, c);

@@ -31,7 +31,7 @@ static __always_inline long step_request_head(struct run *r, struct stream *s)
 		return lose(r, s, DROP_BAD_HEADER);
 	known = api_of(api);
 	if (known->min > known->max || version < known->min || version > UNKNOWN_VERSION_MAX ||
-	    (version > known->max && !r->connection->confirmed))
+	    (version > known->max && (!r->connection->confirmed || r->connection->role == ROLE_UNKNOWN)))
 		return lose(r, s, DROP_BAD_HEADER);
 	s->api = api;
 	s->version = version;
@@ -71,6 +71,7 @@ static __always_inline long step_dispatch(struct run *r, struct stream *s)
 	s->request.link = c->link;
 	c->requests++; /* frames that turn out malformed count as well: what they said is not the next one's */
 	enter_program(s, DIR_REQUEST);
+	s->decoded = s->pc != pc_skip_frame;
 	return GO_ON;
 }
 
@@ -220,21 +221,29 @@ static __always_inline long end_request(struct run *r, struct stream *s)
 	struct request v = {};
 	bool skipped;
 
-	c->failures = 0;
 	if (c->role == ROLE_UNKNOWN) {
+		/* A response may begin like a request of which only the head is looked at: its correlation id stands
+		 * where api key and version do.
+		 */
+		if (!s->decoded)
+			return GO_ON;
 		c->role = s->direction == 0 ? ROLE_CLIENT : ROLE_BROKER;
 		c->link = 0; /* a link has a role */
 	}
-	if (c->role == ROLE_CLIENT)
-		peer_check(c);
+	c->failures = 0;
+	peer_check(c);
 	s->in_sync = 1;
 	count_frame(s);
 	if (s->api == API_PRODUCE && s->regs[REG_ACKS] == 0 && s->version <= api_of(API_PRODUCE)->max)
 		return GO_ON; /* acks=0 is never answered */
 	skipped = unanswered(c);
 	c->unanswered++;
-	if (skipped || c->id != r->id)
+	if (c->id != r->id)
 		return GO_ON;
+	if (skipped) {
+		request_lost(c, s->now);
+		return GO_ON;
+	}
 	v.link = c->link;
 	v.group = s->regs[REG_GROUP];
 	v.time = s->now;
@@ -251,6 +260,7 @@ static __always_inline long end_request(struct run *r, struct stream *s)
 	v.ambiguous = bpf_map_lookup_elem(&requests, &k) != 0;
 	if (bpf_map_update_elem(&requests, &k, &v, BPF_ANY)) {
 		drop(DROP_REQUESTS_FULL);
+		request_lost(c, s->now);
 		return GO_ON;
 	}
 	/* read with a full barrier: see step_park */
@@ -271,6 +281,7 @@ static __always_inline long step_end(struct run *r, struct stream *s)
 
 	if (s->frame_left)
 		return lose(r, s, DROP_FRAME_TAIL);
+	s->now++; /* of several frames in one call the later is the newer */
 	if (s->kind == DIR_REQUEST) {
 		go = end_request(r, s);
 	} else {

@@ -106,8 +106,8 @@ type KafkaConnection struct {
 		Direction    uint8
 		FrameBegan   uint8
 		ReplayWanted uint8
+		Decoded      uint8
 		Embedded     uint8
-		Pad          uint8
 		Replay       uint32
 		Pad2         [2]uint32
 	}
@@ -235,6 +235,7 @@ type KafkaLinkValue struct {
 	Cluster   uint64
 	FirstSeen uint64
 	LastSeen  uint64
+	Lost      uint64
 }
 
 type KafkaMemberKey struct {
@@ -395,8 +396,8 @@ type KafkaParkedValue struct {
 		Direction    uint8
 		FrameBegan   uint8
 		ReplayWanted uint8
+		Decoded      uint8
 		Embedded     uint8
-		Pad          uint8
 		Replay       uint32
 		Pad2         [2]uint32
 	}

@@ -99,7 +99,9 @@ static __always_inline void sink_offset_fetched(struct run *r, struct stream *s)
 		return;
 	offset_key_fill(s, group, &k);
 	known = bpf_map_lookup_elem(&offsets, &k);
-	if (known && known->time + (known->source == OFFSET_TXN ? TXN_MARKERS_NS : 0) > s->request.time)
+	if (known && known->time > s->request.time)
+		return;
+	if (known && known->source == OFFSET_TXN && known->acked + TXN_MARKERS_NS > s->request.time)
 		return;
 	v.offset = s->regs[REG_OFFSET];
 	if (known && (known->source == OFFSET_COMMIT || known->source == OFFSET_TXN) && known->offset == v.offset) {

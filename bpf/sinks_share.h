@@ -45,7 +45,7 @@ static __always_inline void sink_share_batch(struct stream *s)
 
 static __always_inline void sink_share_asked(struct run *r, struct stream *s)
 {
-	if (s->regs[REG_RECORDS])
+	if (s->regs[REG_RECORDS] && usable(s->regs[REG_GROUP]))
 		pending_put(r, s, s->regs[REG_RECORDS]);
 	s->regs[REG_RECORDS] = 0;
 }

@@ -11,17 +11,14 @@
 #include "sinks_offsets.h"
 
 /* The producer of a request, whichever broker it talks to. Its id is unique in a cluster. */
-static __always_inline __u64 producer_key(__u64 link, __s64 producer)
+static __always_inline __u64 producer_key(const struct connection *c, __u32 role, __s64 producer)
 {
-	struct link_value *l = bpf_map_lookup_elem(&links, &link);
 	__u64 a = HASH_3, b = HASH_1;
 
-	if (!l)
-		return 0;
-	hash_word(l->key.start_time, &a, &b);
-	hash_word((__u64)l->key.tgid << 8 | l->key.role, &a, &b);
+	hash_word(c->start_time, &a, &b);
+	hash_word((__u64)c->tgid << 8 | role, &a, &b);
 	/* markers come from another broker: what they have in common with the client is this process */
-	hash_word(l->key.role == ROLE_CLIENT ? l->key.client : 0, &a, &b);
+	hash_word(role == ROLE_CLIENT ? c->client : 0, &a, &b);
 	hash_word(producer, &a, &b);
 	return a;
 }
@@ -57,9 +54,10 @@ static __always_inline struct txn_producer *txn_producer(__u64 key, __s64 id, __
 }
 
 /* False if there is no room for it. */
-static __always_inline bool txn_put(struct stream *s, const struct offset_key *k, const struct pending_value *asked)
+static __always_inline bool txn_put(struct run *r, struct stream *s, const struct offset_key *k,
+				    const struct pending_value *asked)
 {
-	__u64 key = producer_key(s->request.link, s->request.producer);
+	__u64 key = producer_key(r->connection, r->connection->role, s->request.producer);
 	struct txn_producer *p = txn_producer(key, s->request.producer, s->now);
 	struct txn_offset v = {}, *known;
 	__u64 id;
@@ -106,10 +104,13 @@ static __always_inline void sink_txn_commit_answered(struct run *r, struct strea
 	if (s->regs[REG_ERROR])
 		return;
 	offset_key_fill(s, s->request.group, &k);
-	if (known && asked.value >= 0 && txn_put(s, &k, &asked))
+	if (known && asked.value >= 0 && txn_put(r, s, &k, &asked))
 		return;
 	/* the transaction's end will change the offset to one that is not known */
-	drop(known ? DROP_TXN_FULL : DROP_PENDING_MISSING);
+	if (!known)
+		drop(DROP_PENDING_MISSING);
+	else if (asked.value >= 0)
+		drop(DROP_TXN_FULL);
 	v.offset = OFFSET_NONE;
 	v.time = s->now;
 	v.acked = s->now;
@@ -137,7 +138,7 @@ static __always_inline void txn_apply(struct stream *s, const struct txn_offset 
 	struct offset_value v = {}, *old = bpf_map_lookup_elem(&offsets, &o->key);
 
 	/* a group's coordinator goes by the order of the commits, not of the transactions' ends */
-	if (old && old->source == OFFSET_COMMIT && old->time > o->acked)
+	if (old && old->source == OFFSET_COMMIT && old->acked > o->acked)
 		return;
 	v.offset = o->offset;
 	v.leader_epoch = o->leader_epoch;
@@ -155,13 +156,15 @@ static __always_inline void txn_apply(struct stream *s, const struct txn_offset 
 }
 
 /* Takes one offset a call off the producer's list, which REG_TXN goes along; false at its end. */
-static __always_inline bool txn_walk(struct stream *s, __s64 producer, __u16 epoch, bool committed, bool marker)
+static __always_inline bool txn_walk(struct run *r, struct stream *s, __s64 producer, __u16 epoch, bool committed,
+				     bool marker)
 {
 	__u64 id = s->regs[REG_TXN];
 	struct txn_offset o, *found;
+	bool ends;
 
 	if (!id) {
-		__u64 key = producer_key(s->request.link, producer);
+		__u64 key = producer_key(r->connection, marker ? ROLE_BROKER : ROLE_CLIENT, producer);
 		struct txn_producer *p = bpf_map_lookup_elem(&txn_producers, &key);
 
 		if (!p)
@@ -177,7 +180,9 @@ static __always_inline bool txn_walk(struct stream *s, __s64 producer, __u16 epo
 	o = *found;
 	bpf_map_delete_elem(&txn_offsets, &id);
 	/* Of an older epoch: its producer was fenced. A marker may have an epoch of its own (KIP-890). */
-	if (committed && (o.producer_epoch == epoch || (marker && (__u16)(o.producer_epoch + 1) == epoch)))
+	ends = o.producer_epoch == epoch || (marker && (__u16)(o.producer_epoch + 1) == epoch);
+	/* What another cluster's producer has open becomes unknown, however this one has ended. */
+	if ((committed && ends) || clusters_differ(o.key.link, s->request.link))
 		txn_apply(s, &o);
 	s->regs[REG_TXN] = o.next;
 	return o.next != 0;
@@ -187,18 +192,13 @@ static __always_inline bool sink_txn_end(struct run *r, struct stream *s)
 {
 	if (s->regs[REG_TOP_ERROR] || r->connection->role != ROLE_CLIENT)
 		return false;
-	return txn_walk(s, s->request.producer, s->request.producer_epoch, s->request.committed, false);
+	return txn_walk(r, s, s->request.producer, s->request.producer_epoch, s->request.committed, false);
 }
 
 /* Whether or not it is answered, what a marker says has been decided. */
 static __always_inline bool sink_txn_marker(struct run *r, struct stream *s)
 {
-	if (r->connection->role != ROLE_BROKER || !r->connection->confirmed)
+	if (s->direction == 0 || r->connection->role == ROLE_CLIENT)
 		return false;
-	if (!s->request.link) {
-		if (!r->connection->link)
-			link_enter(r->connection, s->now);
-		s->request.link = r->connection->link;
-	}
-	return txn_walk(s, s->regs[REG_PRODUCER], s->regs[REG_PRODUCER_EPOCH], s->regs[REG_COMMITTED], true);
+	return txn_walk(r, s, s->regs[REG_PRODUCER], s->regs[REG_PRODUCER_EPOCH], s->regs[REG_COMMITTED], true);
 }

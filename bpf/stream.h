@@ -36,6 +36,7 @@ static __always_inline void stream_rewind(struct stream *s, __u32 kind)
 /* Embedded bytes are not the message that they were taken for: pass over the rest of them. */
 static __always_inline long embedded_lost(struct stream *s)
 {
+	s->regs[REG_ASSIGNMENT] = 0;
 	s->depth = s->embedded - 1;
 	s->pc = s->region_end - 2; /* OP_SKIP_FRAME */
 	s->carried = 0;
@@ -44,6 +45,19 @@ static __always_inline long embedded_lost(struct stream *s)
 	s->varint = 0;
 	s->shift = 0;
 	return GO_ON;
+}
+
+/* A request has passed, or may have, that was not understood: it may have been a commit. */
+static __noinline void request_lost(const struct connection *c, __u64 now)
+{
+	__u64 id = c->link;
+	struct link_value *l;
+
+	if (!id || !c->confirmed)
+		return;
+	l = bpf_map_lookup_elem(&links, &id);
+	if (l)
+		l->lost = now;
 }
 
 /* The place is lost: nothing more of this frame is believed. A frame that began in an earlier call
@@ -62,12 +76,20 @@ static __always_inline long lose(struct run *r, struct stream *s, __u32 reason)
 
 		if (n)
 			n->resynchronised++;
+		if (s->kind == DIR_REQUEST)
+			request_lost(c, s->now);
 	}
 	s->in_sync = 0;
 	stream_rewind(s, s->kind);
-	c->failures++;
-	if (c->failures % (c->confirmed ? FAILURES_TO_START_ANEW : FAILURES_TO_DOUBT_ROLE) == 0)
-		c->role = ROLE_UNKNOWN; /* it may have been read off something that was no request */
+	/* Responses that nobody was seen to ask for are no sign of anything: many may be in flight at the first look.
+	 */
+	if (s->kind == DIR_REQUEST) {
+		c->failures++;
+		if (c->failures % (c->confirmed ? FAILURES_TO_START_ANEW : FAILURES_TO_DOUBT_ROLE) == 0) {
+			c->role = ROLE_UNKNOWN; /* it may have been read off something that was no request */
+			request_lost(c, s->now);
+		}
+	}
 	if (!s->frame_began) {
 		s->frame_began = 1;
 		s->at = s->start;
@@ -85,10 +107,12 @@ static __always_inline void consume(struct run *r, struct stream *s, __u64 n)
 }
 
 /* A frame that may have a part missing: another thread wrote or read at the same time. */
-static __always_inline void stream_disturbed(struct stream *s)
+static __always_inline void stream_disturbed(const struct connection *c, struct stream *s)
 {
 	if (!s->lost)
 		return;
+	if (s->kind == DIR_REQUEST)
+		request_lost(c, s->now);
 	s->lost = 0;
 	s->in_sync = 0;
 	stream_rewind(s, s->kind);
@@ -137,6 +161,8 @@ static __always_inline enum taken take(struct run *r, struct stream *s, __u32 n)
 	__u32 have = s->carried & (CARRY_BYTES - 1);
 	__u32 k;
 
+	if (s->embedded && !have && n > s->frame_left) /* no byte will come that belongs to it */
+		return lost(r, s, DROP_MALFORMED);
 	switch (cursor_look(&s->at)) {
 	case CURSOR_END:
 		return WAIT;

@@ -65,6 +65,7 @@ struct link_value {
 	__u64 cluster; /* name, as Metadata said it on this link; 0: not said yet */
 	__u64 first_seen;
 	__u64 last_seen;
+	__u64 lost; /* when a request passed that was not understood: what was committed before may have changed */
 };
 
 struct loop {
@@ -146,9 +147,9 @@ struct stream {
 	__u8 direction;	    /* 0 sent, 1 received */
 	__u8 frame_began;   /* a frame's head began within this call */
 	__u8 replay_wanted; /* a parked response can be understood now ... */
+	__u8 decoded;	    /* requests: its body is gone through, not passed over */
 	__u8 embedded;	    /* 1 and the depth of the arrays around the embedded message; 0: in none */
-	__u8 pad;
-	__u32 replay; /* ... the one with this correlation id */
+	__u32 replay;	    /* ... the one with this correlation id */
 	__u32 pad2[2];
 };
 

@@ -122,6 +122,9 @@ func cleared[K comparable, V any](m map[K]V) map[K]V {
 func (p *Probe) readConnections(now uint64) error {
 	p.alive = make(map[uint64]bool)
 	p.linkSeen = make(map[uint64]uint64)
+	if p.lastUsed == nil {
+		p.lastUsed = make(map[uint64]uint64)
+	}
 	p.kinds = make(map[ConnectionKind]int)
 	p.clients = make(map[state.NameID]bool)
 	p.idle = p.idle[:0]
@@ -144,8 +147,9 @@ func (p *Probe) readLinks() error {
 		l := linkOf(v)
 		if seen, open := p.linkSeen[*k]; open {
 			l.Open = true
-			l.LastSeen = max(l.LastSeen, seen)
+			p.lastUsed[*k] = seen
 		}
+		l.LastSeen = max(l.LastSeen, p.lastUsed[*k])
 		p.snapshot.Links[state.LinkID(*k)] = l
 	})
 }
@@ -167,6 +171,7 @@ func linkOf(v *bpf.KafkaLinkValue) state.Link {
 		NetNS:    v.Key.Netns,
 		Cluster:  state.NameID(v.Cluster),
 		LastSeen: v.LastSeen,
+		Lost:     v.Lost,
 	}
 	if l.Role == state.RoleBroker {
 		l.Process.Remote = netip.AddrFrom16(v.Key.ClientAddr).Unmap().String()

@@ -64,20 +64,14 @@ func (p *Probe) Sweep(idle time.Duration) error {
 
 	gone := make(map[uint64]bool)
 	var links []uint64
-	used := make(map[uint64]bpf.KafkaLinkValue)
 	errs = append(errs, p.reader.links.each(m.Links, func(k *uint64, v *bpf.KafkaLinkValue) {
-		if p.linkSeen[*k] == 0 && older(now, v.LastSeen, idle) {
+		// A link lives on for idle after its last connection.
+		if p.linkSeen[*k] == 0 && older(now, max(v.LastSeen, p.lastUsed[*k]), idle) {
 			gone[*k] = true
 			links = append(links, *k)
-		} else if seen := p.linkSeen[*k]; older(seen, v.LastSeen, idle/4) {
-			// So that the link lives on for idle after its last connection.
-			v.LastSeen = seen
-			used[*k] = *v
+			delete(p.lastUsed, *k)
 		}
 	}))
-	for k, v := range used {
-		errs = append(errs, ignoreMissing(m.Links.Update(k, &v, ebpf.UpdateExist)))
-	}
 	if len(gone) > 0 {
 		errs = append(errs, p.forgetLinks(gone))
 	}

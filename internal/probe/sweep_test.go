@@ -4,6 +4,7 @@ package probe
 
 import (
 	"encoding/binary"
+	"errors"
 	"maps"
 	"net/netip"
 	"os"
@@ -357,26 +358,38 @@ func TestSweepRemovesResponsesThatNobodyAskedFor(t *testing.T) {
 }
 
 // A link is remembered for idle after its last connection, not after its first.
-func TestSweepNotesThatALinkIsInUse(t *testing.T) {
+func TestLinkLivesOnAfterItsLastConnection(t *testing.T) {
 	p := detached(t)
 	c := talk(t, p, 1, "10.0.0.1:9092")
 	var id uint64
 	for link := range snapshot(t, p).Links {
 		id = uint64(link)
 	}
-	var before, after bpf.KafkaLinkValue
-	require.NoError(t, p.objects.Links.Lookup(id, &before))
-	time.Sleep(2 * time.Millisecond)
+	var entered bpf.KafkaLinkValue
+	require.NoError(t, p.objects.Links.Lookup(id, &entered))
+	require.NoError(t, wait(func() bool { return monotonic()-entered.LastSeen > uint64(50*time.Millisecond) }))
 	require.NoError(t, p.Feed(c, Sent, heartbeatRequest(5, "g")))
-
 	snapshot(t, p)
-	require.NoError(t, p.Sweep(time.Hour))
-	require.NoError(t, p.objects.Links.Lookup(id, &after))
-	assert.Equal(t, before, after, "not written at every sweep")
+	require.NoError(t, p.FeedClose(c))
 
-	require.NoError(t, p.Sweep(4*time.Millisecond))
-	require.NoError(t, p.objects.Links.Lookup(id, &after))
-	assert.Greater(t, after.LastSeen, before.LastSeen)
+	used := p.lastUsed[id]
+	assert.Greater(t, used, entered.LastSeen)
+	assert.Equal(t, used, snapshot(t, p).Links[state.LinkID(id)].LastSeen)
+	require.NoError(t, p.Sweep(time.Duration(monotonic()-used)+time.Second))
+	assert.Len(t, snapshot(t, p).Links, 1)
+	require.NoError(t, p.Sweep(time.Duration(monotonic()-used)/2))
+	assert.Empty(t, snapshot(t, p).Links)
+	assert.Empty(t, p.lastUsed)
+}
+
+// wait spins: what it waits for comes within milliseconds.
+func wait(until func() bool) error {
+	for begin := time.Now(); !until(); {
+		if time.Since(begin) > time.Minute {
+			return errors.New("waited for a minute")
+		}
+	}
+	return nil
 }
 
 // What was taken for something else than Kafka is looked at again.

@@ -22,13 +22,13 @@ func (u *update) publishClients() {
 	u.view.Clients = make([]ClientPartition, 0, len(u.places)+len(positions))
 	for i := range u.places {
 		c := &u.places[i]
-		if c.twice || c.unknown() || c.newest.Source == OffsetDeleted {
+		if c.twice || u.unknown(c) || c.newest.Source == OffsetDeleted {
 			continue
 		}
 		owner := u.owners[pair(c.partition, c.group)]
 		link := u.committer(c, owner)
 		committed := link != nil
-		if !committed && owner != nil {
+		if owner != nil {
 			link = owner.link
 		}
 		if link == nil || !link.Open || !link.wanted {
@@ -76,11 +76,15 @@ func (u *update) committer(c *place, owner *ownership) *linkState {
 		return nil
 	}
 	link := u.links[c.commit.Link]
+	client := link.Client
+	if c.commit.Source == OffsetTransaction {
+		client = anyClient // the producer's, who commits for the consumers of its process
+	}
 	if owner != nil {
-		if owner.link.Process != link.Process || owner.link.Client != link.Client {
+		if owner.link.Process != link.Process || (client != anyClient && owner.link.Client != client) {
 			return nil
 		}
-	} else if u.told[clientGroup{link.Process, link.Client, c.group}] {
+	} else if u.told[clientGroup{link.Process, client, c.group}] {
 		return nil
 	}
 	return link

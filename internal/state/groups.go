@@ -29,6 +29,9 @@ type clientGroup struct {
 	group   int32
 }
 
+// anyClient stands for all clients of a process.
+const anyClient = NameInvalid
+
 // ownership is who reads a partition for a group.
 type ownership struct {
 	assignment *Assignment
@@ -90,7 +93,9 @@ func (u *update) joinAssignments() {
 		if x.Assigned == 0 || !link.Open {
 			continue
 		}
-		u.told[clientGroup{link.Process, link.Client, u.group(x.Group).index}] = true
+		group := u.group(x.Group).index
+		u.told[clientGroup{link.Process, link.Client, group}] = true
+		u.told[clientGroup{link.Process, anyClient, group}] = true
 		if x.in() {
 			current[told{x.Link, x.Group, x.Member}] = x.Assigned
 		}

@@ -11,6 +11,7 @@ import (
 type place struct {
 	partition, group int32
 	newest           *Offset
+	fetched          *Offset // the newest that a client read; nil if none did
 	commit           *Offset // the newest that a client committed, nil if none did
 	wanted           bool
 	twice            bool // a second, unnamed cluster has an offset of the same names
@@ -20,17 +21,21 @@ type place struct {
 // committed: TXN_MARKERS_NS of bpf/sinks_offsets.h.
 const txnMarkers = uint64(2 * time.Second)
 
+// newerThan compares two of one sort: told by acknowledgements, or read.
 func (o *Offset) newerThan(other *Offset) bool {
-	if o.Source == OffsetFetched && other.Source == OffsetTransaction {
-		return o.Since > other.Since+txnMarkers
-	}
-	if o.Source == OffsetTransaction && other.Source == OffsetFetched {
-		return o.Since+txnMarkers >= other.Since
-	}
 	if o.Since != other.Since {
 		return o.Since > other.Since
 	}
 	return o.Acked > other.Acked
+}
+
+// readAfter tells whether an offset that a client read is from after another, that was told.
+func (o *Offset) readAfter(told *Offset) bool {
+	since := told.Since
+	if told.Source == OffsetTransaction {
+		since = max(since, told.Acked+txnMarkers)
+	}
+	return o.Since > since || (o.Since == since && o.Acked > told.Acked)
 }
 
 // joinOffsets finds the newest acknowledgement of every group and partition. The same commit may be
@@ -67,21 +72,36 @@ func (u *update) joinOffsets() {
 		if !known {
 			at = int32(len(u.places))
 			u.placeIndex[key] = at
-			u.places = append(u.places, place{partition: partition, group: group.index, newest: o})
+			u.places = append(u.places, place{partition: partition, group: group.index})
 		}
 		c := &u.places[at]
-		if o.newerThan(c.newest) {
+		c.wanted = c.wanted || link.wanted
+		if o.Source == OffsetFetched {
+			if c.fetched == nil || o.newerThan(c.fetched) {
+				c.fetched = o
+			}
+			continue
+		}
+		if c.newest == nil || o.newerThan(c.newest) {
 			c.newest = o
 		}
-		c.wanted = c.wanted || link.wanted
 		if (o.Source == OffsetCommitted || o.Source == OffsetTransaction) && (c.commit == nil || o.newerThan(c.commit)) {
 			c.commit = o
 		}
 	}
+	for i := range u.places {
+		if c := &u.places[i]; c.newest == nil || (c.fetched != nil && c.fetched.readAfter(c.newest)) {
+			c.newest = c.fetched
+		}
+	}
 }
 
-// unknown tells that the group has an offset, but which is not known: it changed unseen.
-func (c *place) unknown() bool { return c.newest.Source == OffsetUnknown }
+// unknown tells that the group has an offset, but which is not known: it changed unseen, or may have, since the client
+// sent something that was not understood.
+func (u *update) unknown(c *place) bool {
+	o := c.newest
+	return o.Source == OffsetUnknown || u.links[o.Link].Lost >= max(o.Since, o.Acked)
+}
 
 // heartbeat is a group as a broker coordinates it.
 type heartbeat struct {
@@ -165,7 +185,7 @@ func (u *update) publish() {
 			Partition: p.number,
 			Since:     u.wall(c.newest.Since),
 		}
-		if c.unknown() {
+		if u.unknown(c) {
 			row.Unknown = true
 			u.view.Groups = append(u.view.Groups, row)
 			continue

@@ -70,7 +70,10 @@ type Link struct {
 	NetNS    uint32
 	Cluster  NameID // as Metadata said on this link; NameNone: not said yet
 	LastSeen uint64
-	Open     bool // it has a connection
+	// Lost is when a request passed that was not understood, 0 if never: any offset that was committed before may have
+	// been changed by it.
+	Lost uint64
+	Open bool // it has a connection
 }
 
 // OffsetSource says how a committed offset came to be known.

@@ -36,12 +36,20 @@ type Options struct {
 	Backend string
 	// Role is the receiver's discovery.role; empty: any.
 	Role string
+	// Namespace is the network namespace to run in, as process.In takes it, and
+	// Host the address there to listen on; empty: this one, and 127.0.0.1.
+	Namespace, Host string
+	// Configs are files that are merged over the configuration of tests.
+	Configs []string
 	// Set overrides single settings, each "path::to::key: value".
 	Set []string
 }
 
 // Collector is a running collector.
 type Collector struct {
+	// Addr is where /metrics is to be had.
+	Addr string
+
 	metrics, telemetry string // URLs
 	process            *process.Process
 }
@@ -86,18 +94,25 @@ func Start(ctx context.Context, o Options) (*Collector, error) {
 		return nil, err
 	}
 	args := []string{"--config", path}
+	for _, file := range o.Configs {
+		args = append(args, "--config", file)
+	}
 	for _, s := range o.Set {
 		args = append(args, "--config", "yaml:"+s)
 	}
 	cmd := exec.Command(binary, args...)
+	host := or(o.Host, "127.0.0.1")
 	cmd.Env = append(os.Environ(),
 		"EBPFKAFKA_TEST_BACKEND="+or(o.Backend, "auto"), "EBPFKAFKA_TEST_ROLE="+or(o.Role, "any"),
-		fmt.Sprintf("EBPFKAFKA_TEST_METRICS=127.0.0.1:%d", metrics), "EBPFKAFKA_TEST_TELEMETRY_PORT="+strconv.Itoa(telemetry))
+		fmt.Sprintf("EBPFKAFKA_TEST_METRICS=%s:%d", host, metrics),
+		"EBPFKAFKA_TEST_TELEMETRY_HOST="+host, "EBPFKAFKA_TEST_TELEMETRY_PORT="+strconv.Itoa(telemetry))
 	c := &Collector{
-		metrics:   fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics),
-		telemetry: fmt.Sprintf("http://127.0.0.1:%d/metrics", telemetry),
+		Addr:      fmt.Sprintf("%s:%d", host, metrics),
+		metrics:   fmt.Sprintf("http://%s:%d/metrics", host, metrics),
+		telemetry: fmt.Sprintf("http://%s:%d/metrics", host, telemetry),
 	}
-	if c.process, err = process.Start("collector", filepath.Join(o.Dir, "collector.log"), cmd); err != nil {
+	c.process, err = process.Start("collector", filepath.Join(o.Dir, "collector.log"), process.In(o.Namespace, cmd))
+	if err != nil {
 		return nil, err
 	}
 	if _, err := c.process.Await(ctx, ready); err != nil {

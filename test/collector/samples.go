@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -21,6 +22,9 @@ type Sample struct {
 	Name   string
 	Labels map[string]string
 	Value  float64
+	// Time is when the value was measured; zero unless the exporter is told to
+	// say so (send_timestamps).
+	Time time.Time
 }
 
 func (s Sample) String() string {
@@ -81,7 +85,11 @@ func scrape(ctx context.Context, url string) (Samples, error) {
 			for _, l := range m.GetLabel() {
 				labels[l.GetName()] = l.GetValue()
 			}
-			out = append(out, Sample{Name: name, Labels: labels, Value: value(m)})
+			sample := Sample{Name: name, Labels: labels, Value: value(m)}
+			if m.TimestampMs != nil {
+				sample.Time = time.UnixMilli(m.GetTimestampMs())
+			}
+			out = append(out, sample)
 		}
 	}
 	return out, nil

@@ -19,7 +19,7 @@ func TestScrape(t *testing.T) {
 	samples, err := scrape(t.Context(), server.URL)
 	require.NoError(t, err)
 	require.Len(t, samples, 3)
-	require.Equal(t, Samples{{"lag", map[string]string{"group": "a", "partition": "0"}, 3}}, samples.Named("lag").With("group", "a"))
+	require.Equal(t, Samples{{Name: "lag", Labels: map[string]string{"group": "a", "partition": "0"}, Value: 3}}, samples.Named("lag").With("group", "a"))
 	require.Equal(t, `commits_total{group="a"} 5`, samples.Named("commits_total")[0].String())
 }
 

@@ -71,5 +71,34 @@ func (g *generator) answer(req kmsg.Request, resp kmsg.Response) {
 			}
 			m.Topics = append(m.Topics, t)
 		}
+	case *kmsg.ShareFetchRequest:
+		m := resp.(*kmsg.ShareFetchResponse)
+		m.Topics = nil
+		for _, qt := range q.Topics {
+			t := kmsg.ShareFetchResponseTopic{TopicID: qt.TopicID}
+			for _, qp := range qt.Partitions {
+				if !omit() {
+					t.Partitions = append(t.Partitions, kmsg.ShareFetchResponseTopicPartition{
+						Partition: qp.Partition, ErrorCode: int16(g.integer("ErrorCode", 16)),
+						AcknowledgeErrorCode: int16(g.integer("ErrorCode", 16)), Records: g.records.records(g.Rand),
+					})
+				}
+			}
+			m.Topics = append(m.Topics, t)
+		}
+	case *kmsg.ShareAcknowledgeRequest:
+		m := resp.(*kmsg.ShareAcknowledgeResponse)
+		m.Topics = nil
+		for _, qt := range q.Topics {
+			t := kmsg.ShareAcknowledgeResponseTopic{TopicID: qt.TopicID}
+			for _, qp := range qt.Partitions {
+				if !omit() {
+					t.Partitions = append(t.Partitions, kmsg.ShareAcknowledgeResponseTopicPartition{
+						Partition: qp.Partition, ErrorCode: int16(g.integer("ErrorCode", 16)),
+					})
+				}
+			}
+			m.Topics = append(m.Topics, t)
+		}
 	}
 }

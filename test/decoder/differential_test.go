@@ -163,7 +163,7 @@ func (c *chunk) direction(on *connection, client *string, all []exchange, reques
 			wants = append(wants, expected.wants...)
 			tooLong += expected.tooLong
 			at := place{
-				connection: on.Key, correlation: e.correlation, client: clientName, asked: e.wantRequest.asked,
+				connection: on.Key, role: c.role, correlation: e.correlation, client: clientName, asked: e.wantRequest.asked,
 				askedAt: 2 * c.batch, now: 2*c.batch + 1, recognised: on.recognised,
 			}
 			for i := range expected.wants {

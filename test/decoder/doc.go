@@ -9,6 +9,7 @@
 //   - Fuzz targets: garbage and mutated exchanges: never a wrong value, always resynchronised.
 //     go test ./decoder -fuzz FuzzMutated -fuzztime 5m -fuzzminimizetime 1x (minimising is of no use: the kernel has no
 //     coverage), or for a number of inputs: go test ./decoder -run "Garbage|Mutated" -damage 5m -v
+//   - Interleaved: random messages of few groups and producers over several connections, against a model of the maps.
 //   - Table tests: the situations of real connections, one by one.
 //   - Replay: frames of real clients and brokers from testdata/frames.
 package decoder

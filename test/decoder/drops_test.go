@@ -11,51 +11,54 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ebpfkafka/ebpfkafka/internal/probe"
 )
 
 // provoked are the reasons to leave something out that have a test of their own elsewhere.
 var provoked = map[string]string{
-	"bad_header":        "TestImpossibleSizes",
-	"frame_tail":        "TestResponseLongerThanItsMessage",
-	"unseen_bytes":      "TestUnseenField",
-	"ambiguous_request": "TestDuplicateCorrelation",
-	"unknown_version":   "TestUnknownVersion",
-	"name_too_long":     "TestLongGroupName",
-	"pending_missing":   "TestValuesOfAMalformedRequest",
-	"connections_full":  "TestConnectionsFull",
-	"links_full":        "TestLinksFull",
-	"names_full":        "TestNamesFull",
-	"requests_full":     "TestRequestsFull",
-	"pending_full":      "TestPendingFull",
-	"offsets_full":      "TestOffsetsFull",
-	"watermarks_full":   "TestWatermarksFull",
-	"times_full":        "TestWatermarksFull",
-	"commits_full":      "TestOffsetsFull",
-	"topic_ids_full":    "TestTopicIDsFull",
-	"sessions_full":     "TestSessionsAndMembersFull",
-	"members_full":      "TestSessionsAndMembersFull",
-	// in this file
-	"malformed":           "TestMalformed",
-	"user_copy":           "TestUnreadableBuffer",
-	"orphan_response":     "TestOrphanResponses",
-	"step_limit":          "TestStepLimit",
-	"stream_busy":         "TestTwoThreadsInOneDirection",
-	"name_collision":      "TestNameCollision",
-	"parked_full":         "TestParkedFull",
-	"parked_too_long":     "TestParkedTooLong",
+	"bad_header":          "TestImpossibleSizes",
+	"frame_tail":          "TestResponseLongerThanItsMessage",
+	"unseen_bytes":        "TestUnseenField",
+	"ambiguous_request":   "TestDuplicateCorrelation",
+	"unknown_version":     "TestUnknownVersion",
+	"name_too_long":       "TestLongGroupName",
+	"pending_missing":     "TestValuesOfAMalformedRequest",
+	"connections_full":    "TestConnectionsFull",
+	"links_full":          "TestLinksFull",
+	"names_full":          "TestNamesFull",
+	"requests_full":       "TestRequestsFull",
+	"pending_full":        "TestPendingFull",
+	"offsets_full":        "TestOffsetsFull",
+	"watermarks_full":     "TestWatermarksFull",
+	"times_full":          "TestWatermarksFull",
+	"commits_full":        "TestOffsetsFull",
+	"topic_ids_full":      "TestTopicIDsFull",
+	"sessions_full":       "TestSessionsAndMembersFull",
+	"members_full":        "TestSessionsAndMembersFull",
+	"transaction_full":    "TestTransactionsFull",
 	"transaction_unknown": "TestTransactionUnknown",
+	"groups_full":         "TestGroupsFull",
+	"assignments_full":    "TestAssignmentsFull",
+	"gone_topics_full":    "TestGoneTopicsFull",
+	"shares_full":         "TestSharesFull",
+	// in this file
+	"malformed":       "TestMalformed",
+	"user_copy":       "TestUnreadableBuffer",
+	"orphan_response": "TestOrphanResponses",
+	"step_limit":      "TestStepLimit",
+	"stream_busy":     "TestTwoThreadsInOneDirection",
+	"name_collision":  "TestNameCollision",
+	"parked_full":     "TestParkedFull",
+	"parked_too_long": "TestParkedTooLong",
 }
 
 // unprovoked are those that no input of the decoder brings about, and why.
 var unprovoked = map[string]string{
-	"nesting":          "no message of Kafka nests arrays deeper than the loop stack",
-	"link_collision":   "needs two processes or addresses with one 64-bit hash",
-	"peers_full":       "there are as many places as connections, and each connection takes one at most",
-	"compat_syscall":   "counted by the hooks: package test/hooks",
-	"transaction_full": "counted by nothing yet",
+	"nesting":        "no message of Kafka nests arrays deeper than the loop stack",
+	"link_collision": "needs two processes or addresses with one 64-bit hash",
+	"peers_full":     "there are as many places as connections, and each connection takes one at most",
+	"compat_syscall": "counted by the hooks: package test/hooks",
 }
 
 // TestEveryReasonIsProvoked fails for a new reason that has no test.
@@ -181,27 +184,4 @@ func TestParkedFull(t *testing.T) {
 	require.Equal(t, 256, s.k.entries()["parked"])
 	require.Equal(t, count(uint64(4*len(all)-256), "parked_full"), s.left())
 	all[69].requireUnderstands(t, "after")
-}
-
-// What a transaction commits counts when it ends. Until that is followed, the offset is not known.
-func TestTransactionUnknown(t *testing.T) {
-	s := situate(t, roomy)
-	s.exchange("g", "orders", 2, 10)
-	s.correlation++
-	req := kmsg.NewPtrTxnOffsetCommitRequest()
-	req.Version, req.Group = 2, "g"
-	qt := kmsg.NewTxnOffsetCommitRequestTopic()
-	qt.Topic = "orders"
-	qt.Partitions = append(qt.Partitions, kmsg.TxnOffsetCommitRequestTopicPartition{Partition: 1, Offset: 20})
-	req.Topics = append(req.Topics, qt)
-	resp := kmsg.NewPtrTxnOffsetCommitResponse()
-	resp.Version = 2
-	rt := kmsg.NewTxnOffsetCommitResponseTopic()
-	rt.Topic = "orders"
-	rt.Partitions = append(rt.Partitions, kmsg.TxnOffsetCommitResponseTopicPartition{Partition: 1})
-	resp.Topics = append(resp.Topics, rt)
-	s.feed(true, requestFrame(req, s.correlation, &testClient, noTags))
-	s.feed(false, responseFrame(resp, s.correlation, noTags))
-	require.Equal(t, count(1, "transaction_unknown"), s.left())
-	require.Equal(t, map[int32]int64{0: 10, 1: changedUnseen}, s.committed("g", "orders"))
 }

@@ -27,6 +27,7 @@ func (e *expectation) offsetCommitRequest(m *kmsg.OffsetCommitRequest) {
 
 func (e *expectation) txnOffsetCommitRequest(m *kmsg.TxnOffsetCommitRequest) {
 	e.asked.group = e.text(m.Group)
+	e.asked.transaction = transaction{producer: m.ProducerID, epoch: m.ProducerEpoch}
 	if m.Version >= 3 {
 		e.asked.generation, e.asked.member = m.Generation, e.text(m.MemberID)
 	}
@@ -101,5 +102,29 @@ func (e *expectation) offsetFetchResponse(m *kmsg.OffsetFetchResponse) {
 				fetched(group, topic, p.Partition, p.Offset, p.LeaderEpoch, p.ErrorCode)
 			}
 		}
+	}
+}
+
+func (e *expectation) offsetDeleteResponse(m *kmsg.OffsetDeleteResponse) {
+	for i := range m.Topics {
+		t := &m.Topics[i]
+		topic := e.text(t.Topic)
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			e.report(schema.SinkOffsetDeleted, number(schema.RegTopError, m.ErrorCode), named(schema.RegTopic, topic),
+				number(schema.RegPartition, p.Partition), number(schema.RegError, p.ErrorCode))
+		}
+	}
+}
+
+func (e *expectation) writeTxnMarkersRequest(m *kmsg.WriteTxnMarkersRequest) {
+	for i := range m.Markers {
+		x := &m.Markers[i]
+		committed := 0
+		if x.Committed {
+			committed = 1
+		}
+		e.report(schema.SinkTxnMarker, number(schema.RegProducer, x.ProducerID), number(schema.RegProducerEpoch, x.ProducerEpoch),
+			number(schema.RegCommitted, committed))
 	}
 }

@@ -130,9 +130,28 @@ func (e *expectation) metadataResponse(m *kmsg.MetadataResponse) {
 		if t.Topic == nil && m.Version < 12 {
 			topic = e.text("") // kmsg writes an empty name where the version cannot say null
 		}
-		if m.Version >= 10 {
-			e.report(schema.SinkTopicID, number(schema.RegError, t.ErrorCode), named(schema.RegTopicName, topic),
-				named(schema.RegTopic, topicID(t.TopicID)))
+		if m.Version < 1 {
+			continue // before brokers said whether a topic is internal: nothing is taken from it
 		}
+		id := name{}
+		if m.Version >= 10 {
+			id = topicID(t.TopicID)
+		}
+		e.report(schema.SinkTopicID, number(schema.RegError, t.ErrorCode), named(schema.RegTopicName, topic), named(schema.RegTopic, id))
+	}
+}
+
+func (e *expectation) deleteTopicsResponse(m *kmsg.DeleteTopicsResponse) {
+	for i := range m.Topics {
+		t := &m.Topics[i]
+		topic := e.nullable(t.Topic)
+		if t.Topic == nil && m.Version < 6 {
+			topic = e.text("") // kmsg writes an empty name where the version cannot say null
+		}
+		id := name{}
+		if m.Version >= 6 {
+			id = topicID(t.TopicID)
+		}
+		e.report(schema.SinkTopicDeleted, named(schema.RegTopicName, topic), named(schema.RegTopic, id), number(schema.RegError, t.ErrorCode))
 	}
 }

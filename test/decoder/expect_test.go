@@ -57,6 +57,14 @@ type asked struct {
 	version       int16
 	key           int16
 	noAnswer      bool
+	transaction   transaction
+}
+
+// transaction is what a request says of one.
+type transaction struct {
+	producer  int64
+	epoch     int16
+	committed bool // how it ends
 }
 
 // expectation collects what must be reported of one message. It is written by hand from Kafka's protocol and
@@ -67,6 +75,8 @@ type expectation struct {
 	wants   []want
 	asked   asked
 	tooLong int // names that are left out
+	// assigning is 1 if what was read says what a member owns.
+	assigning int
 }
 
 func (e *expectation) report(sink schema.Sink, values ...value) {
@@ -133,6 +143,7 @@ func expectRequest(req kmsg.Request, records recordReader) *expectation {
 		}
 	case *kmsg.JoinGroupRequest:
 		e.asked.group, e.asked.member = e.text(m.Group), e.text(m.MemberID)
+		e.report(schema.SinkJoinAsked, named(schema.RegGroup, e.asked.group), named(schema.RegMember, e.asked.member))
 	case *kmsg.SyncGroupRequest:
 		e.asked.group, e.asked.member, e.asked.generation = e.text(m.Group), e.text(m.MemberID), m.Generation
 	case *kmsg.HeartbeatRequest:
@@ -148,8 +159,22 @@ func expectRequest(req kmsg.Request, records recordReader) *expectation {
 		}
 	case *kmsg.ConsumerGroupHeartbeatRequest:
 		e.asked.group, e.asked.member, e.asked.generation = e.text(m.Group), e.text(m.MemberID), m.MemberEpoch
+	case *kmsg.ShareGroupHeartbeatRequest:
+		e.asked.group, e.asked.member, e.asked.generation = e.text(m.GroupID), e.text(m.MemberID), m.MemberEpoch
+	case *kmsg.StreamsGroupHeartbeatRequest:
+		e.asked.group, e.asked.member, e.asked.generation = e.text(m.Group), e.text(m.MemberID), m.MemberEpoch
+	case *kmsg.ShareFetchRequest:
+		e.shareFetchRequest(m)
+	case *kmsg.ShareAcknowledgeRequest:
+		e.shareAcknowledgeRequest(m)
+	case *kmsg.OffsetDeleteRequest:
+		e.asked.group = e.text(m.Group)
 	case *kmsg.AddOffsetsToTxnRequest:
 		e.asked.group = e.text(m.Group)
+	case *kmsg.EndTxnRequest:
+		e.asked.transaction = transaction{m.ProducerID, m.ProducerEpoch, m.Commit}
+	case *kmsg.WriteTxnMarkersRequest:
+		e.writeTxnMarkersRequest(m)
 	}
 	return e
 }
@@ -177,22 +202,35 @@ func expectResponse(resp kmsg.Response, records recordReader) *expectation {
 	case *kmsg.JoinGroupResponse:
 		e.member(m.ErrorCode, e.text(m.MemberID), m.Generation)
 	case *kmsg.SyncGroupResponse:
+		e.assignment(m.MemberAssignment, m.ErrorCode)
 		e.member(m.ErrorCode, name{}, -1)
 	case *kmsg.HeartbeatResponse:
 		e.member(m.ErrorCode, name{}, -1)
 	case *kmsg.LeaveGroupResponse:
 		e.member(m.ErrorCode, name{}, -1)
 	case *kmsg.ConsumerGroupHeartbeatResponse:
-		e.member(m.ErrorCode, e.nullable(m.MemberID), m.MemberEpoch)
+		e.consumerHeartbeatResponse(m)
+	case *kmsg.ShareGroupHeartbeatResponse:
+		e.shareHeartbeatResponse(m)
+	case *kmsg.StreamsGroupHeartbeatResponse:
+		e.member(m.ErrorCode, e.text(m.MemberID), m.MemberEpoch)
+	case *kmsg.ShareFetchResponse:
+		e.shareFetchResponse(m)
+	case *kmsg.ShareAcknowledgeResponse:
+		e.shareAcknowledgeResponse(m)
+	case *kmsg.OffsetDeleteResponse:
+		e.offsetDeleteResponse(m)
+	case *kmsg.DeleteGroupsResponse:
+		for i := range m.Groups {
+			g := &m.Groups[i]
+			e.report(schema.SinkGroupDeleted, named(schema.RegGroup, e.text(g.Group)), number(schema.RegError, g.ErrorCode))
+		}
+	case *kmsg.DeleteTopicsResponse:
+		e.deleteTopicsResponse(m)
 	case *kmsg.EndTxnResponse:
 		e.report(schema.SinkTxnEnd, number(schema.RegTopError, m.ErrorCode))
 	}
 	return e
-}
-
-func (e *expectation) member(code int16, member name, generation int32) {
-	e.report(schema.SinkMember, number(schema.RegTopError, code), named(schema.RegMember, member),
-		number(schema.RegGeneration, generation))
 }
 
 // compare checks reports against what was expected, in order.

@@ -25,6 +25,16 @@ type model struct {
 	sessions   map[sessionKey]bool
 	pending    map[pendingKey]pendingValue
 	drops      map[string]uint64
+
+	groups       map[groupKey]*groupValue
+	joining      map[uint64]int    // when it began, by connection; 0: it does not
+	unsure       map[groupKey]bool // a rebalance began and ended at one time: the kernel counts it if that was two calls
+	assignments  map[assignmentKey]assignmentValue
+	assigned     []assignmentKey // by the response that is being read
+	transactions map[transactionKey]map[offsetKey]openOffset
+	shares       map[offsetKey]acknowledgements
+	reading      acknowledgementBatch
+	gone         map[goneKey]bool
 }
 
 type offsetKey struct {
@@ -36,6 +46,7 @@ type offsetValue struct {
 	offset int64
 	source state.OffsetSource
 	since  int // not compared: kernel times are not logical
+	acked  int // likewise
 }
 
 type partitionKey struct {
@@ -60,6 +71,7 @@ type memberKey struct{ client, group, member name }
 type memberValue struct {
 	generation int32
 	code, api  int16
+	assigned   told
 }
 
 type sessionKey struct {
@@ -74,20 +86,26 @@ type pendingKey struct {
 	partition   int32
 }
 
-type pendingValue struct{ value int64 }
+type pendingValue struct {
+	value int64
+	acks  acknowledgements
+}
 
 func newModel() *model {
 	return &model{
 		offsets: map[offsetKey]offsetValue{}, watermarks: map[partitionKey]*watermark{}, batches: map[partitionKey][]state.Batch{},
 		topicIDs: map[name]name{}, clusters: map[name]name{}, commits: map[commitKey]uint64{},
 		members: map[memberKey]memberValue{}, sessions: map[sessionKey]bool{}, pending: map[pendingKey]pendingValue{},
-		drops: map[string]uint64{},
+		drops: map[string]uint64{}, groups: map[groupKey]*groupValue{}, joining: map[uint64]int{}, unsure: map[groupKey]bool{},
+		assignments: map[assignmentKey]assignmentValue{}, transactions: map[transactionKey]map[offsetKey]openOffset{},
+		shares: map[offsetKey]acknowledgements{}, gone: map[goneKey]bool{},
 	}
 }
 
 // place is where and when a report is made.
 type place struct {
 	connection  uint64
+	role        state.Role
 	correlation int32
 	client      name
 	asked       asked // the request, also in the response
@@ -116,17 +134,17 @@ func (m *model) apply(w *want, at place) {
 	switch w.sink {
 	case schema.SinkCommitAsked:
 		if topic.usable() && at.asked.group.usable() {
-			m.pending[pending] = pendingValue{w.number(schema.RegOffset)}
+			m.pending[pending] = pendingValue{value: w.number(schema.RegOffset)}
 		}
 	case schema.SinkListAsked:
 		// Version 0 is not taken from, and a follower asks for the end of the log, not for the high watermark.
 		if topic.usable() && at.asked.version > 0 && w.number(schema.RegReplica) < 0 {
-			m.pending[pending] = pendingValue{w.number(schema.RegTimestamp)}
+			m.pending[pending] = pendingValue{value: w.number(schema.RegTimestamp)}
 		}
 	case schema.SinkProduceAsked:
 		// Only acks=all says that the records are below the high watermark.
 		if topic.usable() && w.number(schema.RegAcks) == -1 {
-			m.pending[pending] = pendingValue{w.number(schema.RegRecords)}
+			m.pending[pending] = pendingValue{value: w.number(schema.RegRecords)}
 		}
 	case schema.SinkCommitAnswered:
 		if !topic.usable() || !at.asked.group.usable() {
@@ -138,7 +156,8 @@ func (m *model) apply(w *want, at place) {
 		if code != 0 {
 			return
 		}
-		v := offsetValue{offset: known.value, source: state.OffsetCommitted, since: at.now}
+		key := offsetKey{at.client, at.asked.group, topic, partition}
+		v := offsetValue{offset: known.value, source: state.OffsetCommitted, since: at.now, acked: at.now}
 		switch {
 		case !wasAsked:
 			m.drops["pending_missing"]++
@@ -146,10 +165,10 @@ func (m *model) apply(w *want, at place) {
 		case v.offset < 0:
 			v.offset, v.source = -1, state.OffsetUnknown
 		case at.asked.key == apiTxnOffsetCommit:
-			m.drops["transaction_unknown"]++
-			v.offset, v.source = -1, state.OffsetTransaction
+			m.transactionCommit(at, key, known.value)
+			return
 		}
-		m.offsets[offsetKey{at.client, at.asked.group, topic, partition}] = v
+		m.offsets[key] = v
 	case schema.SinkOffsetFetched:
 		m.offsetFetched(w, at, topic, partition)
 	case schema.SinkListAnswered:
@@ -193,6 +212,9 @@ func (m *model) apply(w *want, at place) {
 		}
 	case schema.SinkTopicID:
 		n := w.name(schema.RegTopicName)
+		if code := w.number(schema.RegError); code == errorUnknownTopic || code == errorUnknownTopicID {
+			m.topicGone(at, topic, n)
+		}
 		if w.number(schema.RegError) == 0 && topic.usable() && n.usable() {
 			m.topicIDs[topic] = n
 		}
@@ -200,8 +222,16 @@ func (m *model) apply(w *want, at place) {
 		if n := w.name(schema.RegCluster); n.usable() {
 			m.clusters[at.client] = n
 		}
-	case schema.SinkMember:
-		m.member(w, at)
+	case schema.SinkTopicDeleted:
+		if w.number(schema.RegError) == 0 {
+			m.topicGone(at, topic, w.name(schema.RegTopicName))
+		}
+	case schema.SinkTxnEnd, schema.SinkTxnMarker:
+		m.transactionEnd(w, at)
+	case schema.SinkShareType, schema.SinkShareBatch, schema.SinkShareAsked, schema.SinkShareAnswered:
+		m.share(w, at, pending)
+	default:
+		m.groupReport(w, at, topic, partition)
 	}
 }
 
@@ -216,14 +246,14 @@ func (m *model) offsetFetched(w *want, at place, topic name, partition int32) {
 	key := offsetKey{at.client, group, topic, partition}
 	known, ok := m.offsets[key]
 	if ok && (known.since > at.askedAt || known.source == state.OffsetTransaction) {
-		return // acknowledged after this was asked, or a transaction may replace it at any moment
+		return // acknowledged after this was asked, or the markers of a transaction may not be written yet
 	}
 	if ok && known.source == state.OffsetCommitted && known.offset == w.number(schema.RegOffset) {
 		known.since = at.askedAt // the client's own commit is still what the broker has
 		m.offsets[key] = known
 		return
 	}
-	v := offsetValue{offset: w.number(schema.RegOffset), source: state.OffsetFetched, since: at.askedAt}
+	v := offsetValue{offset: w.number(schema.RegOffset), source: state.OffsetFetched, since: at.askedAt, acked: at.now}
 	if v.offset < 0 {
 		v.source = state.OffsetDeleted
 	}
@@ -284,21 +314,6 @@ func (m *model) listAnswered(w *want, at place, key partitionKey, timestamp int6
 	}
 }
 
-func (m *model) member(w *want, at place) {
-	member := w.name(schema.RegMember)
-	if !member.usable() {
-		member = at.asked.member
-	}
-	if !at.asked.group.usable() || !member.usable() {
-		return
-	}
-	generation := int32(w.number(schema.RegGeneration))
-	if generation < 0 {
-		generation = at.asked.generation
-	}
-	m.members[memberKey{at.client, at.asked.group, member}] = memberValue{generation, int16(w.number(schema.RegTopError)), at.asked.key}
-}
-
 // check compares the model with what the kernel knows of the links of one role.
 func (m *model) check(k *kernel, role state.Role) error {
 	s := k.snapshot()
@@ -310,7 +325,7 @@ func (m *model) check(k *kernel, role state.Role) error {
 	for _, o := range s.Offsets {
 		if c, ok := client(o.Link); ok {
 			key := offsetKey{c, k.name(uint64(o.Group)), k.name(uint64(o.Topic)), o.Partition}
-			offsets[key] = offsetValue{offset: o.Offset, source: o.Source, since: m.offsets[key].since}
+			offsets[key] = offsetValue{offset: o.Offset, source: o.Source, since: m.offsets[key].since, acked: m.offsets[key].acked}
 		}
 	}
 	watermarks := map[partitionKey]watermark{}
@@ -340,7 +355,12 @@ func (m *model) check(k *kernel, role state.Role) error {
 	members := map[memberKey]memberValue{}
 	for _, n := range s.Members {
 		if c, ok := client(n.Link); ok {
-			members[memberKey{c, k.name(uint64(n.Group)), k.name(uint64(n.Member))}] = memberValue{n.Generation, n.Error, n.API}
+			key := memberKey{c, k.name(uint64(n.Group)), k.name(uint64(n.Member))}
+			v := memberValue{generation: n.Generation, code: n.Error, api: n.API}
+			if n.Assigned != 0 {
+				v.assigned = m.members[key].assigned // times are compared by checkGroups
+			}
+			members[key] = v
 		}
 	}
 	sessions := map[sessionKey]bool{}
@@ -376,7 +396,7 @@ func (m *model) check(k *kernel, role state.Role) error {
 		same("offset", m.offsets, offsets), same("watermark", wantWatermarks, watermarks),
 		same("commit counter", m.commits, commits), same("member", m.members, members),
 		same("session", m.sessions, sessions), same("batches", ring(m.batches), batches),
-		same("topic id", m.topicIDs, topicIDs), same("cluster", m.clusters, clusters),
+		same("topic id", m.topicIDs, topicIDs), same("cluster", m.clusters, clusters), m.checkGroups(k, s, client),
 	} {
 		if err != nil {
 			return err

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ebpfkafka/ebpfkafka/internal/schema"
 )
 
 // foreign are the first words of other protocols, which share ports and hosts with Kafka.
@@ -71,23 +73,35 @@ func mutate(r *rand.Rand, b []byte) []byte {
 // mutableAPIs are those of which something is published that has a reference.
 var mutableAPIs = []kmsg.Key{
 	kmsg.OffsetCommit, kmsg.OffsetCommit, kmsg.OffsetCommit, kmsg.OffsetFetch, kmsg.Fetch, kmsg.ListOffsets, kmsg.Metadata,
-	kmsg.Heartbeat, kmsg.ApiVersions, kmsg.ConsumerGroupHeartbeat,
+	kmsg.Heartbeat, kmsg.ApiVersions, kmsg.ConsumerGroupHeartbeat, kmsg.TxnOffsetCommit, kmsg.TxnOffsetCommit, kmsg.EndTxn,
+	kmsg.EndTxn, kmsg.WriteTxnMarkers, kmsg.OffsetDelete, kmsg.DeleteGroups, kmsg.DeleteTopics, kmsg.JoinGroup, kmsg.SyncGroup,
+	kmsg.SyncGroup, kmsg.ShareFetch, kmsg.ShareAcknowledge, kmsg.ShareGroupHeartbeat, kmsg.StreamsGroupHeartbeat,
+}
+
+// anyVersion is one that both kmsg and the decoder know.
+func (g *generator) anyVersion(key int16) int16 {
+	newest := kmsg.RequestForKey(key).MaxVersion()
+	for _, a := range schema.APIs() {
+		if a.Key == key {
+			newest = min(newest, a.Versions.Max)
+		}
+	}
+	return int16(g.IntN(int(newest) + 1))
 }
 
 // dialogue makes some exchanges of one connection.
 func (g *generator) dialogue(n int) (requests, responses [][]byte) {
 	correlation := int32(g.IntN(100))
+	open := transaction{committed: true}
 	for range n {
 		key := mutableAPIs[g.IntN(len(mutableAPIs))]
 		req := kmsg.RequestForKey(key.Int16())
-		version := int16(g.IntN(int(min(req.MaxVersion(), 18) + 1)))
-		if key == kmsg.ApiVersions {
-			version = min(version, 4)
-		}
+		version := g.anyVersion(key.Int16())
 		g.message(req, version)
 		resp := req.ResponseKind()
 		g.message(resp, version)
 		g.answer(req, resp)
+		open = g.follow(open, req, resp)
 		if g.IntN(15) > 0 { // else one id twice
 			correlation++
 		}
@@ -95,4 +109,24 @@ func (g *generator) dialogue(n int) (requests, responses [][]byte) {
 		responses = append(responses, responseFrame(resp, correlation, randomTags(g.Rand)))
 	}
 	return requests, responses
+}
+
+// follow mostly has a transaction end that was begun before.
+func (g *generator) follow(open transaction, req kmsg.Request, resp kmsg.Response) transaction {
+	if g.IntN(4) == 0 {
+		return open
+	}
+	switch m := req.(type) {
+	case *kmsg.TxnOffsetCommitRequest:
+		return transaction{m.ProducerID, m.ProducerEpoch, true}
+	case *kmsg.EndTxnRequest:
+		m.ProducerID, m.ProducerEpoch, m.Commit = open.producer, open.epoch, open.committed
+		resp.(*kmsg.EndTxnResponse).ErrorCode = 0
+	case *kmsg.WriteTxnMarkersRequest:
+		if len(m.Markers) > 0 {
+			last := &m.Markers[len(m.Markers)-1]
+			last.ProducerID, last.ProducerEpoch, last.Committed = open.producer, open.epoch+int16(g.IntN(2)), open.committed
+		}
+	}
+	return open
 }

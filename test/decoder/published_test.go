@@ -10,7 +10,7 @@ func published(k *kernel, s *state.Snapshot) []claim {
 	for _, o := range s.Offsets {
 		what := map[state.OffsetSource]string{
 			state.OffsetCommitted: "commit", state.OffsetFetched: "fetched", state.OffsetDeleted: "fetched", state.OffsetUnknown: "unknown",
-			state.OffsetTransaction: "unknown",
+			state.OffsetTransaction: "transaction",
 		}[o.Source]
 		all = append(all, claim{
 			what: what, group: k.name(uint64(o.Group)), topic: k.name(uint64(o.Topic)), partition: o.Partition, value: o.Offset,
@@ -25,6 +25,20 @@ func published(k *kernel, s *state.Snapshot) []claim {
 	}
 	for _, c := range s.Commits {
 		all = append(all, claim{what: "commit count", group: k.name(uint64(c.Group)), topic: k.name(uint64(c.Topic)), value: int64(c.Error)})
+	}
+	for _, g := range s.Groups {
+		if g.Deleted != 0 {
+			all = append(all, claim{what: "group deleted", group: k.name(uint64(g.Group))})
+		}
+	}
+	for _, a := range s.Assignments {
+		all = append(all, claim{what: "assigned", group: k.name(uint64(a.Group)), topic: k.name(uint64(a.Topic)), partition: a.Partition})
+	}
+	for _, x := range s.Shares {
+		all = append(all, claim{what: "shared", group: k.name(uint64(x.Group)), topic: k.name(uint64(x.Topic)), partition: x.Partition})
+	}
+	for _, g := range s.Gone {
+		all = append(all, claim{what: "gone", topic: k.name(uint64(g.Topic))})
 	}
 	for id, n := range s.TopicIDs {
 		all = append(all, claim{what: "topic id", topic: k.name(uint64(id)), other: k.name(uint64(n))})

@@ -19,7 +19,8 @@ type generator struct {
 	records                 generatedRecords
 	topics, groups, members []string
 	ids                     [][16]byte
-	budget                  int // elements of arrays that may still be made for this message
+	producers               int64 // the first of three ids: what one has open is kept for long, whoever is forgotten
+	budget                  int   // elements of arrays that may still be made for this message
 }
 
 func newGenerator(r *rand.Rand) *generator {
@@ -52,7 +53,7 @@ func (g *generator) string(field string) string {
 	switch field {
 	case "Topic":
 		return g.topics[g.IntN(len(g.topics))]
-	case "Group":
+	case "Group", "GroupID":
 		return g.named(g.groups)
 	case "MemberID":
 		return g.named(g.members)
@@ -140,6 +141,8 @@ func (g *generator) slice(v reflect.Value, field string) {
 		switch {
 		case field == "Records" || field == "RecordBatches":
 			v.SetBytes(g.records.records(g.Rand))
+		case field == "MemberAssignment":
+			v.SetBytes(g.assignment())
 		case g.IntN(5) > 0:
 			v.SetBytes(randomBytes(g.Rand, g.IntN(1<<g.IntN(10))))
 		}
@@ -189,7 +192,17 @@ func (g *generator) integer(field string, bits int) int64 {
 		if g.IntN(4) > 0 {
 			return int64(-1 - g.IntN(3))
 		}
-	case "Offset", "HighWatermark", "BaseOffset", "LogStartOffset":
+	case "AcknowledgeTypes":
+		if g.IntN(20) > 0 {
+			return int64(g.IntN(5))
+		}
+	case "ProducerID":
+		return g.producers + int64(g.IntN(3))
+	case "ProducerEpoch":
+		if g.IntN(20) > 0 {
+			return int64(g.IntN(3))
+		}
+	case "Offset", "HighWatermark", "BaseOffset", "LogStartOffset", "FirstOffset":
 		if g.IntN(3) > 0 {
 			return int64(g.IntN(1000))
 		}
@@ -205,4 +218,75 @@ func (g *generator) message(m interface{ SetVersion(int16) }, version int16) {
 	}
 	m.SetVersion(version)
 	g.fill(reflect.ValueOf(m).Elem(), "")
+	switch m := m.(type) {
+	case *kmsg.ShareFetchRequest:
+		for i := range m.Topics {
+			for j := range m.Topics[i].Partitions {
+				for k := range m.Topics[i].Partitions[j].AcknowledgementBatches {
+					b := &m.Topics[i].Partitions[j].AcknowledgementBatches[k]
+					b.LastOffset, b.AcknowledgeTypes = g.acknowledged(b.FirstOffset, b.AcknowledgeTypes)
+				}
+			}
+		}
+	case *kmsg.ShareAcknowledgeRequest:
+		for i := range m.Topics {
+			for j := range m.Topics[i].Partitions {
+				for k := range m.Topics[i].Partitions[j].AcknowledgementBatches {
+					b := &m.Topics[i].Partitions[j].AcknowledgementBatches[k]
+					b.LastOffset, b.AcknowledgeTypes = g.acknowledged(b.FirstOffset, b.AcknowledgeTypes)
+				}
+			}
+		}
+	}
+}
+
+// acknowledged makes a batch of acknowledgements that mostly makes sense: one type for any number of records, or one
+// for each.
+func (g *generator) acknowledged(first int64, types []int8) (last int64, some []int8) {
+	switch g.IntN(8) {
+	case 0: // nonsense: more or fewer types than records
+		return first + int64(g.IntN(6)), types
+	case 1:
+		return randomOffset(g.Rand), types
+	case 2, 3, 4:
+		return first + int64(g.IntN(500)), []int8{int8(g.integer("AcknowledgeTypes", 8))}
+	default:
+		return first + int64(len(types)) - 1, types
+	}
+}
+
+// assignment is what the leader of a group gives a member: of consumers, of Kafka Connect, something else, or damaged.
+func (g *generator) assignment() []byte {
+	a := kmsg.NewConsumerMemberAssignment()
+	a.Version = int16(g.IntN(4))
+	g.budget += 20
+	g.fill(reflect.ValueOf(&a.Topics).Elem(), "Topics")
+	if g.IntN(3) == 0 {
+		a.UserData = randomBytes(g.Rand, g.IntN(300))
+	}
+	b := a.AppendTo(nil)
+	switch g.IntN(14) {
+	case 0:
+		return nil
+	case 1:
+		c := kmsg.NewConnectMemberAssignment()
+		c.Version = int16(g.IntN(3))
+		c.Leader, c.LeaderURL, c.ConfigOffset = "connect-1-"+g.text(30), "http://connect-1:8083/", randomOffset(g.Rand)
+		c.Assignment = append(c.Assignment, kmsg.ConnectMemberAssignmentAssignment{Connector: g.text(20), Tasks: []int16{-1, 0, 1}})
+		return c.AppendTo(nil)
+	case 2:
+		return randomBytes(g.Rand, g.IntN(1<<g.IntN(10)))
+	case 3: // cut
+		return b[:g.IntN(len(b)+1)]
+	case 4: // lengths and counts that go beyond
+		return mutate(g.Rand, b)
+	case 5: // fields that a later version may append
+		return append(b, randomBytes(g.Rand, 1+g.IntN(100))...)
+	case 6:
+		b = b[:len(b)-g.IntN(min(len(b), 12))]
+		for n := 1 + g.IntN(3); n > 0 && len(b) > 2; n-- {
+			b[2+g.IntN(len(b)-2)] = []byte{0, 1, 0x7f, 0x80, 0xff, byte(g.Uint32())}[g.IntN(6)]
+		}
+	}
+	return b
 }

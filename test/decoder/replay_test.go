@@ -47,6 +47,46 @@ func TestReplay(t *testing.T) {
 	t.Logf("%d captures, %d committed offsets compared", len(paths), committed)
 }
 
+// TestReplayedTruth compares what is known after a capture with what its application printed when it was recorded.
+func TestReplayedTruth(t *testing.T) {
+	for _, role := range []state.Role{state.RoleClient, state.RoleBroker} {
+		after := func(capture string) *replay {
+			all, err := frames.Load(filepath.Join(frames.Dir(), capture))
+			require.NoError(t, err)
+			r := &replay{
+				k: load(t, roomy), r: rand.New(rand.NewPCG(1, uint64(role))), role: role, model: newModel(),
+				connections: map[uint32]*replayed{},
+			}
+			for _, f := range all {
+				require.NoError(t, r.frame(0, f))
+			}
+			return r
+		}
+		// 12 records a partition: of each four one is rejected, and one is released and accepted when it comes again.
+		r := after("kafka-4.3.1-java-share.bin")
+		counts := map[int32]acknowledgements{}
+		for _, x := range r.k.snapshot().Shares {
+			require.Equal(t, "sharers", r.k.name(uint64(x.Group)).bytes)
+			counts[x.Partition] = acknowledgements{x.Accepted, x.Released, x.Rejected}
+		}
+		one := acknowledgements{accepted: 9, released: 3, rejected: 3}
+		require.Equal(t, map[int32]acknowledgements{0: one, 1: one, 2: one}, counts)
+		require.Zero(t, r.k.entries()["pending"])
+		// One transaction is aborted and one committed.
+		for _, capture := range []string{"kafka-4.3.1-java-transactions.bin", "kafka-3.9.2-java-transactions.bin"} {
+			r := after(capture)
+			offsets := map[string]int64{}
+			for _, o := range r.k.snapshot().Offsets {
+				if o.Source == state.OffsetTransaction {
+					offsets[fmt.Sprint(r.k.name(uint64(o.Group)).bytes, " ", r.k.name(uint64(o.Topic)).bytes, " ", o.Partition)] = o.Offset
+				}
+			}
+			require.Equal(t, map[string]int64{"copier notes 0": 8}, offsets, capture)
+			require.Zero(t, r.k.entries()["txn_offsets"])
+		}
+	}
+}
+
 type replay struct {
 	k           *kernel
 	r           *rand.Rand
@@ -108,7 +148,7 @@ func (r *replay) request(c *replayed, i int, b []byte) error {
 	}
 	e := expectRequest(req, readRecords)
 	w.at = place{
-		connection: c.Key, correlation: w.correlation, client: client, asked: e.asked, askedAt: i, recognised: c.recognised,
+		connection: c.Key, role: r.role, correlation: w.correlation, client: client, asked: e.asked, askedAt: i + 1, now: i + 1, recognised: c.recognised,
 	}
 	for i := range e.wants {
 		r.model.apply(&e.wants[i], w.at)
@@ -144,7 +184,7 @@ func (r *replay) response(c *replayed, i int, b []byte) error {
 	}
 	how := c.deliver(r.r, false, b)
 	e := expectResponse(resp, readRecords)
-	w.at.now = i
+	w.at.now = i + 1
 	for i := range e.wants {
 		r.model.apply(&e.wants[i], w.at)
 	}

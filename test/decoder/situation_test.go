@@ -80,7 +80,7 @@ func (s *situation) committed(group, topic string) map[int32]int64 {
 	for _, o := range s.k.snapshot().Offsets {
 		if s.k.name(uint64(o.Group)).bytes == group && s.k.name(uint64(o.Topic)).bytes == topic {
 			all[o.Partition] = o.Offset
-			if o.Source == state.OffsetUnknown || o.Source == state.OffsetTransaction {
+			if o.Source == state.OffsetUnknown {
 				all[o.Partition] = changedUnseen
 			}
 		}

@@ -18,15 +18,19 @@ var tested = []kmsg.Key{
 	kmsg.Produce, kmsg.Fetch, kmsg.ListOffsets, kmsg.Metadata, kmsg.OffsetCommit, kmsg.OffsetFetch,
 	kmsg.FindCoordinator, kmsg.JoinGroup, kmsg.Heartbeat, kmsg.LeaveGroup, kmsg.SyncGroup, kmsg.SASLHandshake,
 	kmsg.ApiVersions, kmsg.InitProducerID, kmsg.AddOffsetsToTxn, kmsg.EndTxn, kmsg.TxnOffsetCommit,
-	kmsg.SASLAuthenticate, kmsg.DescribeCluster, kmsg.ConsumerGroupHeartbeat,
+	kmsg.SASLAuthenticate, kmsg.DescribeCluster, kmsg.ConsumerGroupHeartbeat, kmsg.WriteTxnMarkers,
+	kmsg.OffsetDelete, kmsg.DeleteGroups, kmsg.DeleteTopics, kmsg.ShareGroupHeartbeat, kmsg.ShareFetch,
+	kmsg.ShareAcknowledge, kmsg.StreamsGroupHeartbeat,
 }
 
 // oneSided are the versions that only one of the two knows. A line that appears or goes is a new release of
 // Kafka in internal/schema or of kmsg in go.mod: look whether the test still covers what it should.
 var oneSided = []string{
-	"ApiVersions 5: kmsg only",     // Kafka 4.4 (KIP-1242)
-	"InitProducerId 6: ours only",  // two-phase commit (KIP-939), not yet stable
-	"TxnOffsetCommit 6: kmsg only", // Kafka 4.4
+	"ApiVersions 5: kmsg only",           // Kafka 4.4 (KIP-1242)
+	"InitProducerId 6: ours only",        // two-phase commit (KIP-939), not yet stable
+	"TxnOffsetCommit 6: kmsg only",       // Kafka 4.4
+	"DeleteGroups 3: kmsg only",          // Kafka 4.4
+	"StreamsGroupHeartbeat 1: kmsg only", // Kafka 4.4
 }
 
 type apiVersions struct {

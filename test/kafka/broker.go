@@ -20,16 +20,11 @@ import (
 	"github.com/ebpfkafka/ebpfkafka/test/process"
 )
 
-// The one user that the broker's SASL listener knows. It guards nothing.
-const (
-	SASLUser     = "alice"
-	SASLPassword = "alice-secret"
-)
-
 // Options say what broker to start. The zero value, with a Dir, is a broker of
 // DefaultVersion on free ports.
 type Options struct {
-	// Version of Apache Kafka; empty: DefaultVersion. KRaft, so 3.3 or newer.
+	// Version of Apache Kafka; empty: DefaultVersion. Before 3.3 it runs with
+	// a ZooKeeper of its own.
 	Version string
 	// Dir holds the broker's configuration, log and data. Required.
 	Dir string
@@ -42,7 +37,15 @@ type Options struct {
 	AdvertisedPlain, AdvertisedSASL string
 	// Properties are added to server.properties, over what this package sets.
 	Properties map[string]string
+
+	namespace string // to run in, as process.In takes it
 }
+
+// The releases that change what this package does.
+const (
+	firstKRaft = "3.3" // fit for production, as KIP-833 says
+	firstNext  = "4.0" // group.protocol=consumer (KIP-848) without asking for it
+)
 
 // Broker is a running one-node Apache Kafka.
 type Broker struct {
@@ -58,9 +61,10 @@ type Broker struct {
 
 	certificate certificate
 	process     *process.Process
+	zookeeper   *process.Process // nil with KRaft
 }
 
-var started = regexp.MustCompile(`Kafka Server started|KafkaRaftServer.*started`)
+var started = regexp.MustCompile(`Kafka Server started|KafkaRaftServer.*started|KafkaServer id=1\] started`)
 
 // Start formats a log folder, starts a broker and returns when it has said
 // that it has started and answers an admin client.
@@ -88,41 +92,67 @@ func Start(ctx context.Context, o Options) (_ *Broker, err error) {
 	if b.certificate, err = newCertificate(); err != nil {
 		return nil, err
 	}
-	// A cluster id is 16 bytes in base64url; one that begins with '-' would be
-	// taken for an option.
-	id := make([]byte, 16)
-	rand.Read(id)
-	id[0] &= 0x7f
-	b.ClusterID = base64.RawURLEncoding.EncodeToString(id)
-
-	properties := filepath.Join(o.Dir, "server.properties")
-	if err := writeProperties(properties, b.properties(o, loopback(ports[3]))); err != nil {
-		return nil, err
-	}
-	format, err := client(ctx, o.Version, "kafka.tools.StorageTool", "format", "-t", b.ClusterID, "-c", properties)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := process.Run(ctx, "kafka-storage format", format); err != nil {
-		return nil, err
-	}
-	cmd, err := java(ctx, o.Version, []string{"-Xmx" + o.Heap}, "kafka.Kafka", properties)
-	if err != nil {
-		return nil, err
-	}
-	if b.process, err = process.Start("Apache Kafka "+o.Version, filepath.Join(o.Dir, "broker.log"), cmd); err != nil {
-		return nil, err
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.Stop())
 		}
 	}()
-	if _, err := b.process.Await(ctx, started); err != nil {
+	if !AtLeast(o.Version, firstKRaft) {
+		if err := b.startZooKeeper(ctx, ports[3]); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.launch(ctx, o, loopback(ports[3])); err != nil {
 		return nil, err
 	}
-	// An open port, and even the line above, come before the first answer.
+	// An open port, and even the line that launch awaits, come before the first answer.
 	return b, b.awaitAnswer(ctx)
+}
+
+// launch starts the broker's own process and returns when it has said that it
+// has started. controller is the address of the controller, or of ZooKeeper.
+func (b *Broker) launch(ctx context.Context, o Options, controller string) error {
+	properties := filepath.Join(o.Dir, "server.properties")
+	if err := writeProperties(properties, b.properties(o, controller)); err != nil {
+		return err
+	}
+	if AtLeast(o.Version, firstKRaft) {
+		if err := b.format(ctx, properties); err != nil {
+			return err
+		}
+	}
+	cmd, err := java(ctx, o.Version, []string{"-Xmx" + o.Heap}, "kafka.Kafka", properties)
+	if err != nil {
+		return err
+	}
+	b.process, err = process.Start("Apache Kafka "+o.Version, filepath.Join(o.Dir, "broker.log"), process.In(o.namespace, cmd))
+	if err != nil {
+		return err
+	}
+	_, err = b.process.Await(ctx, started)
+	return err
+}
+
+// format prepares the log folder of a broker with KRaft.
+func (b *Broker) format(ctx context.Context, properties string) error {
+	if b.ClusterID == "" {
+		b.ClusterID = newClusterID()
+	}
+	format, err := client(ctx, b.Version, "kafka.tools.StorageTool", "format", "-t", b.ClusterID, "-c", properties)
+	if err != nil {
+		return err
+	}
+	_, err = process.Run(ctx, "kafka-storage format", format)
+	return err
+}
+
+func newClusterID() string {
+	// 16 bytes in base64url; one that begins with '-' would be taken for an
+	// option.
+	id := make([]byte, 16)
+	rand.Read(id)
+	id[0] &= 0x7f
+	return base64.RawURLEncoding.EncodeToString(id)
 }
 
 func (b *Broker) properties(o Options, controller string) map[string]string {
@@ -132,13 +162,9 @@ func (b *Broker) properties(o Options, controller string) map[string]string {
 		}
 		return address
 	}
+	listeners := "PLAINTEXT://" + b.Addr + ",SASL_PLAINTEXT://" + b.SASLAddr + ",SSL://" + b.TLSAddr
 	p := map[string]string{
-		"process.roles":             "broker,controller",
-		"node.id":                   "1",
-		"controller.quorum.voters":  "1@" + controller,
-		"controller.listener.names": "CONTROLLER",
-		"listeners": "PLAINTEXT://" + b.Addr + ",SASL_PLAINTEXT://" + b.SASLAddr + ",SSL://" + b.TLSAddr +
-			",CONTROLLER://" + controller,
+		"listeners": listeners,
 		"advertised.listeners": "PLAINTEXT://" + advertised(b.Addr, o.AdvertisedPlain) +
 			",SASL_PLAINTEXT://" + advertised(b.SASLAddr, o.AdvertisedSASL) + ",SSL://" + b.TLSAddr,
 		"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT",
@@ -166,9 +192,18 @@ func (b *Broker) properties(o Options, controller string) map[string]string {
 		"num.io.threads":                                   "2",
 		"background.threads":                               "2",
 	}
-	if strings.HasPrefix(o.Version, "3.") {
-		// group.protocol=consumer (KIP-848) is off by default before 4.0.
-		p["group.coordinator.rebalance.protocols"] = "classic,consumer"
+	if AtLeast(o.Version, firstKRaft) {
+		p["process.roles"] = "broker,controller"
+		p["node.id"] = "1"
+		p["controller.quorum.voters"] = "1@" + controller
+		p["controller.listener.names"] = "CONTROLLER"
+		p["listeners"] = listeners + ",CONTROLLER://" + controller
+		if !AtLeast(o.Version, firstNext) {
+			p["group.coordinator.rebalance.protocols"] = "classic,consumer"
+		}
+	} else {
+		p["broker.id"] = "1"
+		p["zookeeper.connect"] = controller
 	}
 	maps.Copy(p, o.Properties)
 	return p
@@ -182,7 +217,18 @@ func (b *Broker) Log() string { return b.process.Output() }
 
 // Stop ends the broker; a broker that does not shut down by itself within 20
 // seconds is killed.
-func (b *Broker) Stop() error { return b.process.Stop(20 * time.Second) }
+func (b *Broker) Stop() error {
+	var errs []error
+	for _, p := range []*process.Process{b.process, b.zookeeper} { // the broker needs ZooKeeper to shut down
+		if p != nil {
+			errs = append(errs, p.Stop(20*time.Second))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Kill ends the broker at once, as a machine does that loses its power.
+func (b *Broker) Kill() error { return b.process.Stop(0) }
 
 // writeProperties writes a Java properties file.
 func writeProperties(path string, p map[string]string) error {

@@ -24,11 +24,11 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "ebpfkafka-test"), nil
 }
 
-// cached returns the folder of the cache called name, having filled it first
+// Cached returns the folder of the cache called name, having filled it first
 // if it is not there. fill writes to a folder that becomes visible under its
 // name only when fill has succeeded, so an interrupted run leaves no half of
 // it. Test binaries that want the same folder at once wait for one another.
-func cached(name string, fill func(dir string) error) (dir string, err error) {
+func Cached(name string, fill func(dir string) error) (dir string, err error) {
 	root, err := cacheDir()
 	if err != nil {
 		return "", err

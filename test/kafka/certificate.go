@@ -69,13 +69,3 @@ func (b *Broker) TLSProperties() map[string]string {
 		"ssl.truststore.certificates": b.certificate.cert,
 	}
 }
-
-// SASLProperties returns what a Java client needs to talk to SASLAddr.
-func SASLProperties() map[string]string {
-	return map[string]string{
-		"security.protocol": "SASL_PLAINTEXT",
-		"sasl.mechanism":    "PLAIN",
-		"sasl.jaas.config": `org.apache.kafka.common.security.plain.PlainLoginModule required username="` +
-			SASLUser + `" password="` + SASLPassword + `";`,
-	}
-}

@@ -48,8 +48,15 @@ type Consumer struct {
 	// StopAt and StopStep, with StopAt > 0: partition p is consumed and
 	// committed up to offset StopAt + p*StopStep and no further.
 	StopAt, StopStep int64
+	// Hold: records whose value is "hold" are read and not committed, until a
+	// later one is.
+	Hold bool
+	// Version of the Java client; empty: the broker's.
+	Version string
 	// Addr overrides the broker's plaintext address.
 	Addr string
+	// Namespace is the network namespace to run in, as process.In takes it.
+	Namespace string
 	// Properties are added to the consumer's, over what this package sets.
 	Properties map[string]string
 }
@@ -95,27 +102,25 @@ func (b *Broker) StartConsumer(ctx context.Context, c Consumer) (*process.Proces
 	if err != nil {
 		return nil, err
 	}
-	return b.start(ctx, "consumer of "+c.Group, "TestConsumer", "config="+config, "topics="+strings.Join(c.Topics, ","),
-		"commit="+string(c.Commit), fmt.Sprintf("stopAt=%d", stopAt), fmt.Sprintf("stopStep=%d", c.StopStep))
+	return b.start(ctx, c, "TestConsumer", "config="+config, "topics="+strings.Join(c.Topics, ","),
+		"commit="+string(c.Commit), fmt.Sprintf("stopAt=%d", stopAt), fmt.Sprintf("stopStep=%d", c.StopStep),
+		fmt.Sprintf("hold=%t", c.Hold))
 }
 
 // StartConsoleConsumer starts kafka-console-consumer, which commits by itself
-// once a second and takes one topic. Commit, StopAt and StopStep do not apply.
+// once a second. Commit, StopAt, StopStep and Hold do not apply.
 func (b *Broker) StartConsoleConsumer(ctx context.Context, c Consumer) (*process.Process, error) {
-	if len(c.Topics) != 1 {
-		return nil, fmt.Errorf("kafka-console-consumer takes one topic, not %d", len(c.Topics))
-	}
 	c.Commit = Auto
 	config, err := b.propertiesFile(b.consumerProperties(c))
 	if err != nil {
 		return nil, err
 	}
 	option := "--command-config" // KIP-1147
-	if strings.HasPrefix(b.Version, "3.") {
+	if version := b.clientVersion(c); !AtLeast(version, "4.0") {
 		option = "--consumer.config"
 	}
-	return b.start(ctx, "console consumer of "+c.Group, "org.apache.kafka.tools.consumer.ConsoleConsumer",
-		"--bootstrap-server", b.bootstrap(c.Addr), "--topic", c.Topics[0], "--group", c.Group, "--from-beginning", option, config)
+	return b.start(ctx, c, "org.apache.kafka.tools.consumer.ConsoleConsumer",
+		"--bootstrap-server", b.bootstrap(c.Addr), "--include", strings.Join(c.Topics, "|"), "--group", c.Group, "--from-beginning", option, config)
 }
 
 // Production is what Produce sends: Count records to each partition of a topic.
@@ -131,6 +136,8 @@ type Production struct {
 	Size int
 	// Addr overrides the broker's plaintext address.
 	Addr string
+	// Namespace is the network namespace to run in, as process.In takes it.
+	Namespace string
 	// Properties are added to the producer's, over what this package sets.
 	Properties map[string]string
 }
@@ -152,7 +159,7 @@ func (b *Broker) Produce(ctx context.Context, p Production) error {
 	if err != nil {
 		return err
 	}
-	_, err = process.Run(ctx, "producer of "+p.Topic, cmd)
+	_, err = process.Run(ctx, "producer of "+p.Topic, process.In(p.Namespace, cmd))
 	return err
 }
 
@@ -182,6 +189,8 @@ type Transaction struct {
 	Aborts int
 	// Addr overrides the broker's plaintext address.
 	Addr string
+	// Namespace is the network namespace to run in, as process.In takes it.
+	Namespace string
 }
 
 // Transact runs a Java application that reads Input and writes Output in
@@ -204,14 +213,21 @@ func (b *Broker) Transact(ctx context.Context, t Transaction) error {
 	if err != nil {
 		return err
 	}
-	_, err = process.Run(ctx, "transactor of "+t.Group, cmd)
+	_, err = process.Run(ctx, "transactor of "+t.Group, process.In(t.Namespace, cmd))
 	return err
 }
 
-func (b *Broker) start(ctx context.Context, name, class string, args ...string) (*process.Process, error) {
-	cmd, err := client(ctx, b.Version, class, args...)
+func (b *Broker) clientVersion(c Consumer) string {
+	if c.Version != "" {
+		return c.Version
+	}
+	return b.Version
+}
+
+func (b *Broker) start(ctx context.Context, c Consumer, class string, args ...string) (*process.Process, error) {
+	cmd, err := client(ctx, b.clientVersion(c), class, args...)
 	if err != nil {
 		return nil, err
 	}
-	return process.Start(name, "", cmd)
+	return process.Start(class+" of "+c.Group, "", process.In(c.Namespace, cmd))
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kafka runs real Apache Kafka for tests: a one-node KRaft broker,
+// Package kafka runs real Apache Kafka for tests: a one-node broker,
 // Java clients, the command line tools, and an oracle that asks the broker
 // what every committed offset and lag really is.
 //

@@ -10,13 +10,23 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/ebpfkafka/ebpfkafka/test/process"
 )
 
 // DefaultVersion is the Apache Kafka release that tests run unless they say
-// otherwise. 3.9.2 works too.
+// otherwise. 3.9.2 and 2.8.2 work too.
 const DefaultVersion = "4.3.1"
+
+// AtLeast compares releases by their first two numbers.
+func AtLeast(version, least string) bool {
+	var a, b [2]int
+	// What is no number counts as 0: an unknown release is taken for an old one.
+	fmt.Sscanf(version, "%d.%d", &a[0], &a[1])
+	fmt.Sscanf(least, "%d.%d", &b[0], &b[1])
+	return slices.Compare(a[:], b[:]) >= 0
+}
 
 //go:embed pom.xml
 var pom []byte
@@ -26,7 +36,7 @@ var pom []byte
 func Jars(ctx context.Context, version string) (string, error) {
 	// A changed pom.xml is another set of jars.
 	name := fmt.Sprintf("kafka-%s-%x", version, sha256.Sum256(pom))[:len("kafka--")+len(version)+12]
-	return cached(name, func(dir string) error {
+	return Cached(name, func(dir string) error {
 		mvn, err := exec.LookPath("mvn")
 		if err != nil {
 			return needs("Maven", "mvn", err)

@@ -48,7 +48,7 @@ func Classpath(ctx context.Context, version string) (string, error) {
 		fmt.Fprintf(hash, "%s %d\n", name, len(b))
 		hash.Write(b)
 	}
-	classes, err := cached(fmt.Sprintf("classes-%s-%.12x", version, hash.Sum(nil)), func(dir string) error {
+	classes, err := Cached(fmt.Sprintf("classes-%s-%.12x", version, hash.Sum(nil)), func(dir string) error {
 		javac, err := exec.LookPath("javac")
 		if err != nil {
 			return needs("The Java compiler", "javac", err)

@@ -61,11 +61,15 @@ type Oracle struct {
 
 // Oracle connects an oracle to the broker. Close it.
 func (b *Broker) Oracle() (*Oracle, error) {
+	return b.oracle(b.TLSAddr)
+}
+
+func (b *Broker) oracle(addrs ...string) (*Oracle, error) {
 	config, err := b.TLSConfig()
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.TLSAddr), kgo.DialTLSConfig(config), kgo.ClientID("oracle"))
+	client, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.DialTLSConfig(config), kgo.ClientID("oracle"))
 	if err != nil {
 		return nil, err
 	}
@@ -178,10 +182,11 @@ func (b *Broker) withOracle(f func(*Oracle) error) error {
 func (b *Broker) awaitAnswer(ctx context.Context) error {
 	return b.withOracle(func(o *Oracle) error {
 		return wait.Until(ctx, func() error {
-			brokers, err := o.admin.ListBrokers(ctx)
-			if err == nil && len(brokers) == 0 {
+			metadata, err := o.admin.BrokerMetadata(ctx)
+			if err == nil && len(metadata.Brokers) == 0 {
 				err = errors.New("the cluster has no broker yet")
 			}
+			b.ClusterID = metadata.Cluster // with ZooKeeper the broker has chosen it
 			return err
 		})
 	})

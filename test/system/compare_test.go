@@ -236,7 +236,7 @@ func (p *problems) add(format string, args ...any) {
 	p.all = append(p.all, fmt.Sprintf(format, args...))
 }
 
-func (p *problems) err() error {
+func (p problems) err() error {
 	if len(p.all) == 0 {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ebpfkafka/ebpfkafka/test/collector"
 	"github.com/ebpfkafka/ebpfkafka/test/kafka"
+	"github.com/ebpfkafka/ebpfkafka/test/process"
 	"github.com/ebpfkafka/ebpfkafka/test/wait"
 )
 
@@ -88,7 +89,7 @@ func run(ctx context.Context, t *testing.T, broker *kafka.Broker, oracle *kafka.
 		require.NoError(t, err)
 		t.Cleanup(func() {
 			if t.Failed() {
-				logFailure(t, c, l)
+				logFailure(t, c, l.processes)
 			}
 			require.NoError(t, c.Stop())
 		})
@@ -143,7 +144,7 @@ func within(ctx context.Context, limit time.Duration, f func() error) error {
 
 // logFailure logs what helps to find out why: the collector's counters and
 // log, and what the clients printed.
-func logFailure(t *testing.T, c *collector.Collector, l *load) {
+func logFailure(t *testing.T, c *collector.Collector, clients []*process.Process) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	telemetry, err := c.Telemetry(ctx)
@@ -156,7 +157,7 @@ func logFailure(t *testing.T, c *collector.Collector, l *load) {
 		}
 	}
 	t.Logf("collector log:\n%s", c.Log())
-	for _, p := range l.processes {
+	for _, p := range clients {
 		t.Logf("%s (process %d) printed:\n%s", p.Name, p.PID(), p.Output())
 	}
 }

@@ -4,7 +4,7 @@
 // Kafka, puts a proxy before it, lets real clients talk through the proxy and
 // writes each frame that passes.
 //
-//	go run ./kafka/record [-version 4.3.1] [-out FOLDER]
+//	go run ./kafka/record [-version 4.3.1] [-out FOLDER] [-only CAPTURE]
 package main
 
 import (
@@ -27,18 +27,19 @@ import (
 func main() {
 	version := flag.String("version", kafka.DefaultVersion, "release of Apache Kafka")
 	out := flag.String("out", frames.Dir(), "folder to write to")
+	only := flag.String("only", "", "name of the only capture to write, if it needs none of the others")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	if err := record(ctx, *version, *out); err != nil {
+	if err := record(ctx, *version, *out, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "record:", err)
 		os.Exit(1)
 	}
 }
 
-func record(ctx context.Context, version, out string) (err error) {
+func record(ctx context.Context, version, out, only string) (err error) {
 	dir, err := os.MkdirTemp("", "ebpfkafka-record")
 	if err != nil {
 		return err
@@ -74,6 +75,9 @@ func record(ctx context.Context, version, out string) (err error) {
 		return err
 	}
 	for _, c := range s.captures() {
+		if only != "" && c.name != only {
+			continue
+		}
 		if _, err := r.take(); err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ type capture struct {
 
 // captures in this order: later ones consume what earlier ones produced.
 func (s *session) captures() []capture {
-	return []capture{
+	all := []capture{
 		{"java-produce", s.javaProduce},
 		{"java-classic", s.javaClassic},
 		{"java-next", s.javaNext},
@@ -52,11 +52,19 @@ func (s *session) captures() []capture {
 		{"java-sasl", s.javaSASL},
 		{"kgo", s.kgo},
 	}
+	if kafka.AtLeast(s.broker.Version, firstShare) {
+		all = append(all, capture{"java-share", s.javaShare})
+	}
+	return all
 }
 
 func (s *session) prepare(ctx context.Context) error {
-	return errors.Join(s.broker.CreateTopic(ctx, topic, partitions), s.broker.CreateTopic(ctx, "copies", 2),
+	err := errors.Join(s.broker.CreateTopic(ctx, topic, partitions), s.broker.CreateTopic(ctx, "copies", 2),
 		s.broker.CreateTopic(ctx, "notes", 1))
+	if err == nil && kafka.AtLeast(s.broker.Version, firstShare) {
+		err = s.prepareShare(ctx)
+	}
+	return err
 }
 
 // javaProduce produces with every codec, and with acks=0, which is not answered.
