@@ -78,9 +78,7 @@ func (p *Probe) Sweep(idle time.Duration) error {
 	errs = append(errs, p.forgetIdle(now, idle), p.sweepNames())
 	var peers []bpf.KafkaTuple
 	errs = append(errs, p.reader.peers.each(m.Peers, func(k *bpf.KafkaTuple, id *uint64) {
-		if !p.alive[*id] && (now<<10-*id)>>10 > uint64(deadAge) { // an id is the time at which it was made, << 10
-			peers = append(peers, *k)
-		}
+		peers = appendIf(peers, *k, !p.alive[*id] && connectionAge(now, *id) > deadAge)
 	}))
 	errs = append(errs,
 		remove(m.Connections, p.idle), remove(m.Peers, peers),
@@ -197,6 +195,12 @@ func appendIf[K any](keys []K, k K, condition bool) []K {
 // older compares two times of CLOCK_MONOTONIC; then may be later than now.
 func older(now, then uint64, age time.Duration) bool {
 	return now > then && now-then > uint64(age)
+}
+
+// connectionAge is how long ago a connection was made, negative if after now. Its id is that time, shifted by 10 bits;
+// the upper ones are lost after 208 days.
+func connectionAge(now, id uint64) time.Duration {
+	return time.Duration(int64(now<<10-id) >> 10)
 }
 
 func stale(now, then uint64, alive bool) bool {

@@ -38,6 +38,15 @@ func TestStale(t *testing.T) {
 	assert.True(t, stale(now, ago(answerAge+1), true), "nobody waits so long")
 }
 
+func TestConnectionAge(t *testing.T) {
+	for _, now := range []uint64{uint64(time.Hour), 1<<54 - 1, 1<<54 + 5, 1<<60 + 7} {
+		id := func(d time.Duration) uint64 { return (now-uint64(d))<<10 | 3 }
+		assert.Equal(t, time.Duration(0), connectionAge(now, now<<10))
+		assert.InDelta(t, deadAge, connectionAge(now, id(deadAge)), 1)
+		assert.InDelta(t, -time.Second, connectionAge(now, id(-time.Second)), 1, "made after the clock was read")
+	}
+}
+
 func detached(t *testing.T) *Probe {
 	t.Helper()
 	require.Zero(t, os.Geteuid(), "loading eBPF programs needs root")

@@ -51,8 +51,8 @@ type fleet struct {
 
 // TestRecordedLagEqualsCluster holds what Prometheus records against what the
 // cluster says, when all is quiet: after the first records, after leaders and
-// coordinators have moved, after a group was set back, after a broker has died
-// and after a consumer was replaced, for four sets of agents.
+// coordinators have moved and a group was set back, after a broker has died and
+// after a consumer was replaced, for four sets of agents.
 func TestRecordedLagEqualsCluster(t *testing.T) {
 	_, err := collector.Binary()
 	require.NoError(t, err)
@@ -60,11 +60,8 @@ func TestRecordedLagEqualsCluster(t *testing.T) {
 	defer cancel()
 	f := start(ctx, t)
 
-	t.Log("DBG start")
 	require.NoError(t, f.load.start(ctx))
-	t.Log("DBG load started")
 	require.NoError(t, f.load.round(ctx))
-	t.Log("DBG")
 	f.agree(ctx, t, "after the first records")
 
 	admin := f.oracle.Admin()
@@ -77,12 +74,8 @@ func TestRecordedLagEqualsCluster(t *testing.T) {
 	for group, broker := range before {
 		require.NotEqual(t, broker, after[group], "the coordinator of %s has not moved", group)
 	}
-	t.Log("DBG")
-	f.agree(ctx, t, "after leaders and coordinators have moved")
-
 	require.NoError(t, f.load.setBack(ctx))
-	t.Log("DBG")
-	f.agree(ctx, t, "after a group was set back")
+	f.agree(ctx, t, "after leaders and coordinators have moved, and a group was set back")
 
 	victim := after[f.load.classic]
 	f.dead = f.brokers[victim-1].Addr
@@ -97,13 +90,11 @@ func TestRecordedLagEqualsCluster(t *testing.T) {
 		return err
 	}))
 	require.NoError(t, f.load.round(ctx))
-	t.Log("DBG")
 	f.agree(ctx, t, "after a broker has died")
 
 	// The agent beside the dead broker still has an older commit. What the new
 	// consumer has asked for is newer, and it has nothing to commit of payments.
 	require.NoError(t, f.load.replaceClassic(ctx))
-	t.Log("DBG")
 	f.agree(ctx, t, "after a consumer was replaced")
 }
 
@@ -135,7 +126,6 @@ func start(ctx context.Context, t *testing.T) *fleet {
 		starting.Go(func() {
 			at := filepath.Join(dir, fmt.Sprintf("agent-%d", i+1))
 			f.brokers[i], errs[i] = startAgent(ctx, at, h, "broker", ports[i]...)
-			t.Log("DBG agent", i)
 		})
 	}
 	starting.Go(func() {
@@ -147,7 +137,6 @@ func start(ctx context.Context, t *testing.T) *fleet {
 		f.all, errs[replicas+2] = startAgent(ctx, at, host{}, "", slices.Concat(ports...)...)
 	})
 	starting.Wait()
-	t.Log("DBG started agents+cluster")
 	t.Cleanup(func() { f.stop(t) })
 	require.NoError(t, errors.Join(errs...))
 	var err error
@@ -188,18 +177,23 @@ func startAgent(ctx context.Context, dir string, h host, role string, ports ...s
 // stop ends brokers and agents, having logged what helps to find out why the
 // test has failed.
 func (f *fleet) stop(t *testing.T) {
-	for i, c := range append([]*collector.Collector{f.all, f.clients}, f.brokers...) {
+	agents := append([]*collector.Collector{f.all, f.clients}, f.brokers...)
+	errs := make([]error, len(agents)+1)
+	var stopping sync.WaitGroup
+	for i, c := range agents {
 		if c == nil {
 			continue
 		}
 		if t.Failed() {
 			logAgent(t, fmt.Sprintf("agent %d", i), c)
 		}
-		require.NoError(t, c.Stop())
+		stopping.Go(func() { errs[i] = c.Stop() })
 	}
 	if f.cluster != nil {
-		require.NoError(t, f.cluster.Stop())
+		stopping.Go(func() { errs[len(agents)] = f.cluster.Stop() })
 	}
+	stopping.Wait()
+	require.NoError(t, errors.Join(errs...))
 }
 
 func logAgent(t *testing.T, name string, c *collector.Collector) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -64,7 +65,7 @@ func (l *load) start(ctx context.Context) error {
 		return err
 	}
 	l.classic, l.next, l.golang, l.transactional = groups[0], groups[1], groups[2], "transactional"
-	return errors.Join(l.startGo(), l.startJava(ctx, l.classicConsumer()), l.startJava(ctx, kafka.Consumer{
+	return errors.Join(l.startGo(), l.startJava(ctx, l.classicConsumer(), kafka.Consumer{
 		Group: l.next, Topics: []string{orders}, Protocol: kafka.Next, Commit: kafka.Async,
 		StopAt: nextStop, StopStep: nextStep,
 	}))
@@ -74,16 +75,23 @@ func (l *load) classicConsumer() kafka.Consumer {
 	return kafka.Consumer{Group: l.classic, Topics: []string{orders, payments}, StopAt: classicStop, StopStep: classicStep}
 }
 
-// startJava starts a consumer and returns when it has partitions.
-func (l *load) startJava(ctx context.Context, c kafka.Consumer) error {
-	c.Addr, c.Namespace = l.cluster.Addr(), l.host.namespace
-	p, err := l.cluster.Brokers[0].StartConsumer(ctx, c)
-	if err != nil {
-		return err
+// startJava starts consumers and returns when each has partitions.
+func (l *load) startJava(ctx context.Context, consumers ...kafka.Consumer) error {
+	started := len(l.processes)
+	for _, c := range consumers {
+		c.Addr, c.Namespace = l.cluster.Addr(), l.host.namespace
+		p, err := l.cluster.Brokers[0].StartConsumer(ctx, c)
+		if err != nil {
+			return err
+		}
+		l.processes = append(l.processes, p)
 	}
-	l.processes = append(l.processes, p)
-	_, err = p.Await(ctx, assigned)
-	return err
+	for _, p := range l.processes[started:] {
+		if _, err := p.Await(ctx, assigned); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var (
@@ -143,19 +151,21 @@ func (l *load) startGo() error {
 // it will.
 func (l *load) round(ctx context.Context) error {
 	l.rounds++
-	err := l.cluster.Brokers[0].Produce(ctx, kafka.Production{
-		Topic: orders, Partitions: ordersPartitions, Count: ordersRound, Rounds: 3, PauseMillis: 100,
-		Addr: l.cluster.Addr(), Namespace: l.host.namespace,
+	var errs [3]error
+	var all sync.WaitGroup
+	all.Go(func() {
+		errs[0] = l.cluster.Brokers[0].Produce(ctx, kafka.Production{
+			Topic: orders, Partitions: ordersPartitions, Count: ordersRound, Rounds: 3, PauseMillis: 100,
+			Addr: l.cluster.Addr(), Namespace: l.host.namespace,
+		})
 	})
-	if err != nil {
-		return err
-	}
-	if err := l.produceGo(ctx); err != nil {
-		return err
-	}
-	err = l.cluster.Brokers[0].Transact(ctx, kafka.Transaction{Group: l.transactional, Input: orders, Output: shipments,
-		Count: ordersPartitions * ordersRound, Aborts: 1, Addr: l.cluster.Addr(), Namespace: l.host.namespace})
-	if err != nil {
+	all.Go(func() { errs[1] = l.produceGo(ctx) })
+	all.Go(func() {
+		errs[2] = l.cluster.Brokers[0].Transact(ctx, kafka.Transaction{Group: l.transactional, Input: orders, Output: shipments,
+			Count: ordersPartitions * ordersRound, Aborts: 1, Addr: l.cluster.Addr(), Namespace: l.host.namespace})
+	})
+	all.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
 	return l.awaitCommits(ctx)

@@ -48,6 +48,9 @@ type prometheus struct {
 	process *process.Process
 }
 
+// queryTimeout bounds a query, which takes milliseconds on an idle machine.
+const queryTimeout = 10 * time.Second
+
 var listening = regexp.MustCompile(`Server is ready to receive web requests`)
 
 // startPrometheus runs a server that scrapes and evaluates deploy/rules each second.
@@ -99,6 +102,9 @@ func rulesFile(name string) string {
 
 // query returns the series that an expression selects now.
 func (p *prometheus) query(ctx context.Context, expression string) (collector.Samples, error) {
+	// When the caller's time is up, what was wrong last is to be said, and not that a query was broken off.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queryTimeout)
+	defer cancel()
 	address := "http://" + p.address + "/api/v1/query?" + url.Values{"query": {expression}}.Encode()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

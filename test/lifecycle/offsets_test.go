@@ -5,6 +5,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,9 +44,18 @@ func (s *scene) offsetsReset(t *testing.T) {
 	}
 	s.agree(t, s.main, name, lagsMayLack)
 
-	admin := startApp(t, "admin").client(s.main.Addr, "admin")
+	tool := startApp(t, "admin")
+	admin := tool.client(s.main.Addr, "admin")
 	commit(t, admin, name, topic, 7, 8, 9) // back
 	s.agree(t, s.main, name, lagsMayLack)
+	// Whose the last commit is stands beside it: nobody was assigned the partition.
+	s.clients.await(t, time.Now(), func(said snapshot) error {
+		want := []string{fmt.Sprintf("admin@%d", tool.PID())}
+		if found := owners(said.Samples, "kafka_consumer_offset", name); len(found) != partitions || !slices.Equal(found[topic+"-0"], want) {
+			return fmt.Errorf("want %v: %v", want, found)
+		}
+		return nil
+	})
 	commit(t, admin, name, topic, 50, 60, 40) // on
 	s.agree(t, s.main, name, lagsMayLack)
 	commit(t, admin, name, topic, 0)
@@ -53,7 +63,7 @@ func (s *scene) offsetsReset(t *testing.T) {
 
 	// And a consumer goes on from there.
 	again := startApp(t, "consumer").client(s.main.Addr, "again", consumerOf(name, topic)...)
-	consume(t, again, records+0+20)
+	consume(t, again, records+20) // offsets are 0, 60 and 40: of 60 in each
 	s.agree(t, s.main, name, lagsKnown)
 }
 
@@ -108,7 +118,7 @@ func (s *scene) groupDeleted(t *testing.T) {
 		}
 		return err
 	})
-	within(t, func(ctx context.Context) error { // an unknown group has no offsets
+	within(t, func(context.Context) error { // an unknown group has no offsets
 		if left := s.main.truth(t, name).Committed; len(left) > 0 {
 			return fmt.Errorf("the broker has %v", left)
 		}

@@ -48,7 +48,7 @@ func (s *scene) topicsMadeAnew(t *testing.T) {
 				}
 				return err
 			})
-			within(t, func(ctx context.Context) error {
+			within(t, func(context.Context) error {
 				if left := s.main.truth(t, name).Committed; len(left) > 0 {
 					return fmt.Errorf("the broker has %v", left)
 				}

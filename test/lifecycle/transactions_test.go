@@ -162,7 +162,7 @@ func (s *scene) transactionsOfFranz(t *testing.T) {
 			require.NoError(t, c.CreateTopic(t.Context(), topic+"-out", 1))
 			a := startApp(t, "franz-go")
 			session, err := kgo.NewGroupTransactSession(append(consumerOf(name, topic), kgo.SeedBrokers(c.Addr), kgo.ClientID("franz"),
-				kgo.Dialer(a.dial), kgo.FetchMaxWait(pollInterval), kgo.TransactionalID(name), kgo.RequireStableFetchOffsets(),
+				kgo.Dialer(a.dial), kgo.FetchMaxWait(pollInterval), kgo.TransactionalID(name),
 				kgo.FetchIsolationLevel(kgo.ReadCommitted()))...)
 			require.NoError(t, err)
 			t.Cleanup(session.Close)
