@@ -10,6 +10,7 @@ DEMO := bin/demo
 SUDO ?= $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 AS_ROOT = $(SUDO) env "PATH=$$PATH"
 FUZZTIME ?= 5m
+SOAK ?= 30s
 
 # Everything that the distribution is made of, besides what its manifest names.
 SOURCES := $(shell find bpf internal receiver \( -name '*.go' ! -name '*_test.go' -o -name '*.o' \) 2>/dev/null)
@@ -51,8 +52,8 @@ run: $(COLLECTOR) ## Show the Kafka traffic of this host
 	$(SUDO) $(COLLECTOR) --config testdata/config/run.yaml
 
 .PHONY: test
-test: test-unit test-rules test-decoder test-hooks test-system test-fleet test-demo ## Run all tests that fit 20 minutes (root); installs what is missing
-	@echo "Left out: kernels other than this one, benchmarks (make bench), deployment files."
+test: test-unit test-rules test-decoder test-hooks test-system test-situations test-soak test-fleet test-demo ## Run all tests (root, half an hour); installs what is missing
+	@echo "Left out: kernels other than this one, benchmarks (make bench), long runs (make fuzz, make test-soak SOAK=10m)."
 
 .PHONY: test-unit
 test-unit: ## Tests that need no kernel and no Kafka, and those of the loaded object
@@ -68,9 +69,26 @@ test-hooks: ## Every system call and way of splitting, on both backends
 	cd test && $(AS_ROOT) go test -timeout 20m ./hooks/...
 
 .PHONY: test-system
-test-system: $(COLLECTOR) ## The built collector against real Apache Kafka
+test-system: $(COLLECTOR) ## The built collector against real Apache Kafka; prints the matrix of clients and brokers
+	test/install.sh java clients
+	cd test && $(AS_ROOT) go test -p 1 -timeout 30m -skip TestClientMatrix \
+		./collector/... ./kafka/... ./process/... ./clients/... ./system/...
+	cd test && $(AS_ROOT) go test -timeout 40m -v -run TestClientMatrix ./system
+
+.PHONY: test-situations
+test-situations: $(COLLECTOR) ## What goes wrong in production: rebalances, transactions, deletions, refusals, limits
 	test/install.sh java
-	cd test && $(AS_ROOT) go test -p 1 -timeout 30m ./collector/... ./kafka/... ./process/... ./system/...
+	cd test && $(AS_ROOT) go test -p 1 -timeout 30m ./situations/... ./lifecycle/...
+
+.PHONY: test-soak
+test-soak: $(COLLECTOR) ## Every value while groups rebalance for SOAK (30s), against the broker's answers around it
+	test/install.sh java
+	cd test && $(AS_ROOT) go test -v ./soak -soak $(SOAK) -timeout 0
+
+.PHONY: matrix
+matrix: $(COLLECTOR) ## Write docs/clients.md: every client against every broker
+	test/install.sh java clients
+	cd test && $(AS_ROOT) go test -timeout 40m -v -run TestClientMatrix ./system -write
 
 .PHONY: test-rules
 test-rules: ## The rules for Prometheus, by its own tool
@@ -92,7 +110,8 @@ fuzz: ## Garbage and mutated frames against the loaded object, each for FUZZTIME
 	cd test && $(AS_ROOT) go test ./decoder -v -run 'TestGarbage|TestMutated' -damage $(FUZZTIME) -timeout 0
 
 .PHONY: bench
-bench: $(COLLECTOR) ## Decoder, snapshot, model, hooks and memory (root)
+bench: $(COLLECTOR) ## Decoder, snapshot, model, hooks, memory and freshness (root)
+	test/install.sh java
 	$(AS_ROOT) go test -run '^$$' -bench . ./...
 	cd test && $(AS_ROOT) go test -run '^$$' -bench . ./decoder/... ./hooks/... ./bench/...
 
@@ -102,7 +121,7 @@ lint: $(STATICCHECK) ## Check format, vet, staticcheck, and that it builds where
 		[ -z "$$unformatted" ] || { echo "not formatted:" $$unformatted >&2; exit 1; }
 	test/install.sh bpf
 	clang-format-19 --dry-run --Werror bpf/*.h bpf/*.c
-	for module in . cmd test; do (cd $$module && go vet ./... && $(CURDIR)/$(STATICCHECK) ./...) || exit 1; done
+	for module in . cmd test test/clients/go; do (cd $$module && go vet ./... && $(CURDIR)/$(STATICCHECK) ./...) || exit 1; done
 	GOOS=darwin go vet ./receiver/...
 	GOOS=windows go vet ./receiver/...
 	GOARCH=arm64 go vet ./...

@@ -64,6 +64,18 @@ func TestCommittedOffset(t *testing.T) {
 			w.commit(a, 7, 3*second)
 			w.offset(b, OffsetUnknown, -1, 2*second)
 		}, none},
+		{"its client has sent something since that was not understood", func(w *world, a, b LinkID) {
+			w.commit(a, 7, 3*second)
+			w.change(a, func(l *Link) { l.Lost = w.ago(2 * second) })
+		}, none},
+		{"it had done so before", func(w *world, a, b LinkID) {
+			w.change(a, func(l *Link) { l.Lost = w.ago(4 * second) })
+			w.commit(a, 7, 3*second)
+		}, 7},
+		{"another client has, who did not commit it", func(w *world, a, b LinkID) {
+			w.commit(a, 7, 3*second)
+			w.change(b, func(l *Link) { l.Lost = w.ago(2 * second) })
+		}, 7},
 		{"known again after the next commit", func(w *world, a, b LinkID) {
 			w.offset(b, OffsetUnknown, -1, 2*second)
 			w.commit(a, 9, 1*second)

@@ -43,8 +43,10 @@ func newNetwork(t *testing.T, count int) []host {
 	var hosts []host
 	for i := 1; i <= count; i++ {
 		ip(t, "netns", "add", name(i))
-		t.Cleanup(func() { ip(t, "netns", "del", name(i)) }) // with its end of the cable
+		t.Cleanup(func() { ip(t, "netns", "del", name(i)) })
 		ip(t, "link", "add", name(i), "type", "veth", "peer", "name", "eth0", "netns", name(i))
+		// Both ends at once. With the namespace alone they would go some time later.
+		t.Cleanup(func() { ip(t, "link", "del", name(i)) })
 		ip(t, "link", "set", name(i), "master", bridge, "up")
 		ip(t, "-n", name(i), "addr", "add", address(i)+"/24", "dev", "eth0")
 		ip(t, "-n", name(i), "link", "set", "lo", "up")

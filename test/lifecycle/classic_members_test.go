@@ -22,7 +22,8 @@ func (s *scene) rebalanceHeldUp(t *testing.T) {
 		members: map[string]*kafka.Told{}, killed: map[string]int64{}}
 	s.main.topic(t, p.topic, partyPartitions, partyRecords)
 	properties := map[string]string{
-		"session.timeout.ms": fmt.Sprint(sessionTimeout.Milliseconds()), "heartbeat.interval.ms": fmt.Sprint(heartbeat.Milliseconds()),
+		"session.timeout.ms":    fmt.Sprint(sessionTimeout.Milliseconds()),
+		"heartbeat.interval.ms": fmt.Sprint(heartbeat.Milliseconds()),
 	}
 	p.join("slow", properties)
 	p.quiet()
@@ -44,7 +45,8 @@ func (s *scene) rebalanceHeldUp(t *testing.T) {
 	require.Greater(t, p.before.time-before, held.Seconds(), "the new member has waited so long")
 }
 
-// members commit all that they are given, until their process is killed.
+// member starts a consumer that commits all that it is given, until its process
+// is killed.
 func (s *scene) member(t *testing.T, client, group, topic string, options ...kgo.Opt) *app {
 	t.Helper()
 	a := startApp(t, "member of "+group)

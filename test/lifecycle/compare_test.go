@@ -183,10 +183,11 @@ func one(s collector.Samples, name, group string) (float64, error) {
 // equals finds a metric of a group wrong unless it has that value.
 func equals(name, group string, want float64) func(snapshot) error {
 	return func(s snapshot) error {
-		if got, err := one(s.Samples, name, group); err != nil || got != want {
-			return fmt.Errorf("%s of %s is %v, want %v: %w", name, group, got, want, err)
+		got, err := one(s.Samples, name, group)
+		if err == nil && got != want {
+			err = fmt.Errorf("%s of %s is %v, want %v", name, group, got, want)
 		}
-		return nil
+		return err
 	}
 }
 

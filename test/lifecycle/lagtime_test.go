@@ -36,7 +36,9 @@ func (s *scene) lagInTime(t *testing.T) {
 		{"snappy", kgo.SnappyCompression(), false, even},
 		{"lz4", kgo.Lz4Compression(), false, even},
 		{"zstd", kgo.ZstdCompression(), false, even},
-		{"backwards", kgo.ZstdCompression(), false, func(batch, record int) time.Time { return even(batch, lagRecords-1-record) }},
+		{"backwards", kgo.ZstdCompression(), false, func(batch, record int) time.Time {
+			return even(batch, lagRecords-1-record)
+		}},
 		{"log append time", kgo.Lz4Compression(), true, even},
 	} {
 		t.Run(of.name, func(t *testing.T) {
@@ -97,7 +99,8 @@ func (s *scene) ages(t *testing.T, topic, group string, offset int64) {
 			}
 			then := said.at.Add(-time.Duration(age * float64(time.Second)))
 			if then.Before(first.Timestamp.Add(-time.Millisecond)) || then.After(last.Timestamp.Add(time.Millisecond)) {
-				return fmt.Errorf("%s at offset %d: of %v, its batch is of %v to %v", v.name, offset, then, first.Timestamp, last.Timestamp)
+				return fmt.Errorf("%s at offset %d: of %v, its batch is of %v to %v",
+					v.name, offset, then, first.Timestamp, last.Timestamp)
 			}
 			return nil
 		})

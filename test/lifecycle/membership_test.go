@@ -38,7 +38,7 @@ func (c *cluster) membershipOf(ctx context.Context, group string, protocol kafka
 	}
 	d := described[group]
 	if d.Err != nil || d.State != "Stable" {
-		return m, fmt.Errorf("group %s is %s: %w", group, d.State, d.Err)
+		return m, errors.Join(fmt.Errorf("group %s is %s", group, d.State), d.Err)
 	}
 	m.members = len(d.Members)
 	for _, member := range d.Members {
@@ -64,7 +64,7 @@ func (c *cluster) nextMembership(ctx context.Context, group string) (membership,
 	}
 	d := described[group]
 	if d.Err != nil || d.State != "Stable" {
-		return m, fmt.Errorf("group %s is %s: %w", group, d.State, d.Err)
+		return m, errors.Join(fmt.Errorf("group %s is %s", group, d.State), d.Err)
 	}
 	m.members, m.generation = len(d.Members), d.Epoch
 	for _, member := range d.Members {

@@ -20,22 +20,22 @@ import (
 func byName() kgo.Opt { return kgo.MaxVersions(kversion.V3_0_0()) }
 
 // consumed makes a group with a consumer that has read and committed all, and
-// returns what it takes to go on.
-func (s *scene) consumed(t *testing.T, topic, name string, partitions, records int, options ...kgo.Opt) (*app, *kgo.Client) {
+// returns its client.
+func (s *scene) consumed(t *testing.T, topic, name string, partitions, records int,
+	options ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	s.main.topic(t, topic, partitions, records)
-	a := startApp(t, "consumer of "+name)
-	client := a.client(s.main.Addr, "consumer-"+name, append(consumerOf(name, topic), options...)...)
+	client := startApp(t, "consumer of "+name).client(s.main.Addr, "consumer-"+name, append(consumerOf(name, topic), options...)...)
 	consume(t, client, partitions*records)
 	s.agree(t, s.main, name, lagsKnown)
-	return a, client
+	return client
 }
 
 // offsetsReset: an operator moves an empty group's offsets on, and back.
 func (s *scene) offsetsReset(t *testing.T) {
 	const partitions, records = 3, 60
 	topic, name := named(t, "t"), named(t, "g")
-	_, client := s.consumed(t, topic, name, partitions, records)
+	client := s.consumed(t, topic, name, partitions, records)
 	client.Close() // which leaves the group
 	for _, v := range s.views() {
 		v.await(t, time.Now(), equals("kafka_consumer_group_members", name, 0))
@@ -51,7 +51,8 @@ func (s *scene) offsetsReset(t *testing.T) {
 	// Whose the last commit is stands beside it: nobody was assigned the partition.
 	s.clients.await(t, time.Now(), func(said snapshot) error {
 		want := []string{fmt.Sprintf("admin@%d", tool.PID())}
-		if found := owners(said.Samples, "kafka_consumer_offset", name); len(found) != partitions || !slices.Equal(found[topic+"-0"], want) {
+		found := owners(said.Samples, "kafka_consumer_offset", name)
+		if len(found) != partitions || !slices.Equal(found[topic+"-0"], want) {
 			return fmt.Errorf("want %v: %v", want, found)
 		}
 		return nil
@@ -84,10 +85,9 @@ func noClients(group string) func(snapshot) error {
 func (s *scene) offsetsDeleted(t *testing.T) {
 	const partitions, records = 3, 30
 	topic, name := named(t, "t"), named(t, "g")
-	_, client := s.consumed(t, topic, name, partitions, records)
+	client := s.consumed(t, topic, name, partitions, records)
 	client.Close()
-	a := startApp(t, "admin")
-	plain := a.client(s.main.Addr, "admin")
+	plain := startApp(t, "admin").client(s.main.Addr, "admin")
 	within(t, func(ctx context.Context) error {
 		deleted, err := kadm.NewClient(plain).DeleteOffsets(ctx, name, kadm.TopicsSet{topic: {0: {}, 2: {}}})
 		if err == nil {
@@ -108,7 +108,7 @@ func (s *scene) offsetsDeleted(t *testing.T) {
 func (s *scene) groupDeleted(t *testing.T) {
 	const partitions, records = 2, 30
 	topic, name := named(t, "t"), named(t, "g")
-	_, client := s.consumed(t, topic, name, partitions, records)
+	client := s.consumed(t, topic, name, partitions, records)
 	client.Close()
 	admin := startApp(t, "admin").client(s.main.Addr, "admin")
 	within(t, func(ctx context.Context) error {

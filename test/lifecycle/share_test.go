@@ -113,8 +113,8 @@ func (c *cluster) startShareMember(t *testing.T, group, topic, mode string) *pro
 	require.NoError(t, os.WriteFile(source, shareMember, 0o600))
 	classpath, err := kafka.Classpath(t.Context(), c.Version)
 	require.NoError(t, err)
-	p, err := process.Start("share member of "+group, "", exec.Command("java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-Xmx96m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath, source,
+	p, err := process.Start("share member of "+group, "", exec.Command("java",
+		"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx96m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath, source,
 		c.Addr, group, topic, strconv.Itoa(sharePartitions*shareRecords), mode))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Stop(0)) })

@@ -136,7 +136,7 @@ func (s *scene) gone(t *testing.T, group, topic string, offset float64) {
 				return fmt.Errorf("still there: %v", left)
 			}
 			if err := watermarkAge(said.Samples, topic, watermarkMaxAge); err == nil {
-				return fmt.Errorf("a watermark that is not old: %v", said.Named("kafka_partition_watermark_age_seconds").With("topic", topic))
+				return fmt.Errorf("the watermark of %s is not older than %v", topic, watermarkMaxAge)
 			}
 			return equals("kafka_consumer_group_offset", group, offset)(said)
 		})

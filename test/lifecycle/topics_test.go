@@ -33,7 +33,7 @@ func (s *scene) topicsMadeAnew(t *testing.T) {
 			t.Parallel()
 			const records = 40
 			topic, name := named(t, "t"), named(t, "g")
-			_, client := s.consumed(t, topic, name, 1, records, of.options...)
+			client := s.consumed(t, topic, name, 1, records, of.options...)
 			admin := s.main.admin
 			if of.seen {
 				admin = kadm.NewClient(startApp(t, "admin").client(s.main.Addr, "admin", of.options...))
@@ -74,7 +74,7 @@ func (s *scene) topicsMadeAnew(t *testing.T) {
 func (s *scene) partitionsAdded(t *testing.T) {
 	const partitions, added, records = 2, 3, 20
 	topic, name := named(t, "t"), named(t, "g")
-	_, client := s.consumed(t, topic, name, partitions, records)
+	client := s.consumed(t, topic, name, partitions, records)
 	within(t, func(ctx context.Context) error {
 		r, err := s.main.admin.UpdatePartitions(ctx, partitions+added, topic)
 		if err == nil {
@@ -99,7 +99,7 @@ func (s *scene) partitionsAdded(t *testing.T) {
 func (s *scene) recordsDeleted(t *testing.T) {
 	const records, committed, start = 100, 20, 50
 	topic, name := named(t, "t"), named(t, "g")
-	_, client := s.consumed(t, topic, name, 1, records)
+	client := s.consumed(t, topic, name, 1, records)
 	// What is committed is less than was read: the client goes on fetching at the end.
 	within(t, func(ctx context.Context) error {
 		return commitAt(ctx, client, topic, committed)

@@ -39,7 +39,9 @@ func (c *cluster) transactor(t *testing.T, id, group, topic string, producer map
 	t.Helper()
 	p, err := c.StartTransactionMember(t.Context(), kafka.TransactionMember{
 		Group: group, Input: topic, Output: topic + "-out", ID: id, Producer: producer,
-		Consumer: map[string]string{"max.poll.records": "10", "session.timeout.ms": fmt.Sprint(sessionTimeout.Milliseconds())},
+		Consumer: map[string]string{
+			"max.poll.records": "10", "session.timeout.ms": fmt.Sprint(sessionTimeout.Milliseconds()),
+		},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Stop(0)) })
@@ -61,7 +63,8 @@ func (x *transactor) says(answer string) {
 	defer cancel()
 	x.told++
 	// One line for each command; what Java logs has no such lines.
-	m, err := x.Await(ctx, regexp.MustCompile(fmt.Sprintf(`(?s)(?:(?m:^(ready|opened|added|committed|aborted|failed \w+)$).*){%d}`, x.told)))
+	m, err := x.Await(ctx, regexp.MustCompile(fmt.Sprintf(
+		`(?s)(?:(?m:^(ready|opened|added|committed|aborted|failed \w+)$).*){%d}`, x.told)))
 	require.NoError(x.t, err)
 	require.Regexp(x.t, answer, m[1])
 }
@@ -124,7 +127,7 @@ func (s *scene) transactionsIn(t *testing.T, c *cluster) {
 	within(t, func(ctx context.Context) error { // the coordinator has aborted it
 		described, err := c.admin.DescribeTransactions(ctx, dying)
 		if err == nil && described[dying].State != "CompleteAbort" {
-			err = fmt.Errorf("the transaction is %s: %w", described[dying].State, described[dying].Err)
+			err = errors.Join(fmt.Errorf("the transaction is %s", described[dying].State), described[dying].Err)
 		}
 		return err
 	})
@@ -161,7 +164,8 @@ func (s *scene) transactionsOfFranz(t *testing.T) {
 			c.topic(t, topic, partitions, records)
 			require.NoError(t, c.CreateTopic(t.Context(), topic+"-out", 1))
 			a := startApp(t, "franz-go")
-			session, err := kgo.NewGroupTransactSession(append(consumerOf(name, topic), kgo.SeedBrokers(c.Addr), kgo.ClientID("franz"),
+			session, err := kgo.NewGroupTransactSession(append(consumerOf(name, topic),
+				kgo.SeedBrokers(c.Addr), kgo.ClientID("franz"),
 				kgo.Dialer(a.dial), kgo.FetchMaxWait(pollInterval), kgo.TransactionalID(name),
 				kgo.FetchIsolationLevel(kgo.ReadCommitted()))...)
 			require.NoError(t, err)
