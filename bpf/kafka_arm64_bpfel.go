@@ -248,6 +248,7 @@ type KafkaMemberKey struct {
 type KafkaMemberValue struct {
 	_          structs.HostLayout
 	Time       uint64
+	Connection uint64
 	Assigned   uint64
 	Generation int32
 	Error      int16
@@ -294,6 +295,7 @@ type KafkaOffsetValue struct {
 	Offset      int64
 	Time        uint64
 	Acked       uint64
+	Ordered     uint64
 	LeaderEpoch int32
 	Source      uint8
 	Pad         [3]uint8

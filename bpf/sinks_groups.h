@@ -102,6 +102,7 @@ static __always_inline void sink_member(struct run *r, struct stream *s)
 		return;
 	known = bpf_map_lookup_elem(&members, &k);
 	v.time = s->now;
+	v.connection = r->connection->id;
 	v.generation = (__s64)s->regs[REG_GENERATION] >= 0 ? s->regs[REG_GENERATION] : s->request.generation;
 	v.error = s->regs[REG_TOP_ERROR];
 	v.api = s->api;

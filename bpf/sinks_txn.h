@@ -146,6 +146,7 @@ static __always_inline void txn_apply(struct stream *s, const struct txn_offset 
 	if (s->kind == DIR_RESPONSE && v.time > s->request.time + COMMIT_MAX_NS)
 		v.time = s->request.time + COMMIT_MAX_NS; /* read late */
 	v.acked = s->now;
+	v.ordered = o->acked;
 	v.source = OFFSET_TXN;
 	if (clusters_differ(o->key.link, s->request.link)) {
 		drop(DROP_TXN_LOST);

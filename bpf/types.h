@@ -194,8 +194,9 @@ enum offset_source {
 
 struct offset_value {
 	__s64 offset;
-	__u64 time;  /* from when on this is known to be true */
-	__u64 acked; /* when the response came */
+	__u64 time;    /* from when on this is known to be true */
+	__u64 acked;   /* when the response came */
+	__u64 ordered; /* OFFSET_TXN: when the commit was acknowledged, before the transaction's end; else 0 */
 	__s32 leader_epoch;
 	__u8 source;
 	__u8 pad[3];
@@ -312,8 +313,9 @@ struct member_key {
 };
 
 struct member_value {
-	__u64 time;	/* of the last answered heartbeat */
-	__u64 assigned; /* when the answer was asked for that last said what it owns; 0: never */
+	__u64 time;	  /* of the last answered heartbeat ... */
+	__u64 connection; /* ... and where */
+	__u64 assigned;	  /* when the answer was asked for that last said what it owns; 0: never */
 	__s32 generation;
 	__s16 error;
 	__s16 api;

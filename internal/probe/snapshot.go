@@ -50,6 +50,7 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 				Offset:    v.Offset,
 				Since:     v.Time,
 				Acked:     v.Acked,
+				Ordered:   v.Ordered,
 			})
 		}),
 		p.reader.commits.each(m.Commits, func(k *bpf.KafkaCommitsKey, v *bpf.KafkaCommitsValue) {

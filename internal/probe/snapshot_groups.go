@@ -35,6 +35,7 @@ func (p *Probe) snapshotGroups() error {
 				API:        v.Api,
 				Time:       v.Time,
 				Assigned:   v.Assigned,
+				Open:       p.alive[v.Connection],
 			})
 		}),
 		p.reader.groups.each(m.Groups, func(k *bpf.KafkaGroupKey, v *bpf.KafkaGroupValue) {

@@ -135,7 +135,7 @@ func (w *world) drop(id LinkID) {
 func (w *world) offset(link LinkID, source OffsetSource, offset int64, ago time.Duration) *Offset {
 	w.Offsets = append(w.Offsets, Offset{
 		Link: link, Group: w.name("g"), Topic: w.name("t"), Source: source,
-		Offset: offset, Since: w.ago(ago), Acked: w.ago(ago),
+		Offset: offset, Since: w.ago(ago), Acked: w.ago(ago), Ordered: w.ago(ago),
 	})
 	return &w.Offsets[len(w.Offsets)-1]
 }

@@ -157,7 +157,7 @@ func TestTwoClustersAreNeverMerged(t *testing.T) {
 				x := w.high(link, []int64{10, 100}[i], second)
 				x.Position, x.PositionTime = 1, w.ago(second)
 				w.Commits = append(w.Commits, CommitCounter{Link: link, Group: o.Group, Topic: o.Topic, Count: 1})
-				w.Members = append(w.Members, Member{Link: link, Group: o.Group, Member: w.name("m"), Time: w.ago(second)})
+				w.Members = append(w.Members, Member{Open: true, Link: link, Group: o.Group, Member: w.name("m"), Time: w.ago(second)})
 			}
 			m := newModel()
 			v := m.Update(w.Snapshot)

@@ -90,7 +90,7 @@ func (u *update) joinAssignments() {
 	u.told = make(map[clientGroup]bool, len(u.members))
 	for _, x := range u.members {
 		link := u.links[x.Link]
-		if x.Assigned == 0 || !link.Open {
+		if x.Assigned == 0 || !link.Open || !x.Open {
 			continue
 		}
 		group := u.group(x.Group).index
@@ -167,7 +167,7 @@ func (u *update) publishMembers() {
 			}
 		}
 		r.wanted = r.wanted || link.wanted
-		if !link.Open || !link.wanted || !x.in() {
+		if !x.Open || !link.Open || !link.wanted || !x.in() {
 			continue
 		}
 		r.Members++

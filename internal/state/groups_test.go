@@ -17,7 +17,7 @@ func TestMembers(t *testing.T) {
 	)
 	member := func(w *world, link LinkID, name string, api, code int16, ago time.Duration) *Member {
 		w.Members = append(w.Members, Member{
-			Link: link, Group: w.name("g"), Member: w.name(name), API: api, Error: code, Time: w.ago(ago), Generation: 1,
+			Open: true, Link: link, Group: w.name("g"), Member: w.name(name), API: api, Error: code, Time: w.ago(ago), Generation: 1,
 		})
 		return &w.Members[len(w.Members)-1]
 	}
@@ -50,6 +50,10 @@ func TestMembers(t *testing.T) {
 			member(w, a, "m1", heartbeat, 0, second)
 			w.close(a)
 		}, 0},
+		{"one's connection ended, of two with one client id", func(w *world, a, b LinkID) {
+			member(w, a, "m1", heartbeat, 0, second).Open = false
+			member(w, a, "m2", heartbeat, 0, second)
+		}, 1},
 		{"one of the new protocol", func(w *world, a, b LinkID) { member(w, a, "m1", apiConsumerHeartbeat, 0, second) }, 1},
 		{"one of the new protocol that left", func(w *world, a, b LinkID) {
 			member(w, a, "m1", apiConsumerHeartbeat, 0, second).Generation = -1
@@ -89,7 +93,7 @@ func (w *world) told(link LinkID, name string, ago time.Duration, partitions ...
 		}
 	}
 	w.Members = append(w.Members, Member{
-		Link: link, Group: w.name("g"), Member: w.name(name), API: 14, Time: w.ago(ago), Generation: 1, Assigned: w.ago(ago),
+		Open: true, Link: link, Group: w.name("g"), Member: w.name(name), API: 14, Time: w.ago(ago), Generation: 1, Assigned: w.ago(ago),
 	})
 	return &w.Members[len(w.Members)-1]
 }

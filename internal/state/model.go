@@ -44,8 +44,7 @@ func New(o Options) *Model {
 // Held tells what the last Update left out.
 func (m *Model) Held() Held { return m.held }
 
-// Update makes the View of a snapshot, in which it blanks what turns out to be of a deleted topic. Snapshots must
-// come in order.
+// Update makes the View of a snapshot. Snapshots must come in order.
 func (m *Model) Update(s *Snapshot) *View {
 	u := &update{
 		Snapshot:    s,

@@ -23,10 +23,18 @@ const txnMarkers = uint64(2 * time.Second)
 
 // newerThan compares two of one sort: told by acknowledgements, or read.
 func (o *Offset) newerThan(other *Offset) bool {
-	if o.Since != other.Since {
-		return o.Since > other.Since
+	if a, b := o.order(), other.order(); a != b {
+		return a > b
 	}
 	return o.Acked > other.Acked
+}
+
+// order is what a group's coordinator goes by: when a transaction's offset was committed, not when the transaction ended.
+func (o *Offset) order() uint64 {
+	if o.Source == OffsetTransaction {
+		return o.Ordered
+	}
+	return o.Since
 }
 
 // readAfter tells whether an offset that a client read is from after another, that was told.

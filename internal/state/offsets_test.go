@@ -92,6 +92,10 @@ func TestCommittedOffset(t *testing.T) {
 			w.offset(b, OffsetTransaction, 8, 3*second)
 			w.commit(a, 9, 2*second)
 		}, 9},
+		{"committed without a transaction while one was open", func(w *world, a, b LinkID) {
+			w.commit(a, 9, 3*second)
+			w.offset(b, OffsetTransaction, 8, second).Ordered = w.ago(4 * second)
+		}, 9},
 		{"looked at while a transaction's markers were written", func(w *world, a, b LinkID) {
 			w.offset(b, OffsetTransaction, 9, 3*second)
 			w.fetch(a, 7, 2*second, second)
@@ -193,13 +197,13 @@ func TestOldOffsetsWantConfirmation(t *testing.T) {
 		{"its broker still answers the group", func(w *world) {
 			a := w.broker(7, "a", "10.0.0.9", brokerOne, "C")
 			w.commit(a, 7, old)
-			w.Members = append(w.Members, Member{Link: w.broker(7, "b", "10.0.0.8", brokerOne, "C"),
+			w.Members = append(w.Members, Member{Open: true, Link: w.broker(7, "b", "10.0.0.8", brokerOne, "C"),
 				Group: w.name("g"), Member: w.name("m"), Time: w.ago(second)})
 		}, true},
 		{"its broker is no longer the group's coordinator", func(w *world) {
 			a := w.broker(7, "a", "10.0.0.9", brokerOne, "C")
 			w.commit(a, 7, old)
-			w.Members = append(w.Members, Member{Link: a, Group: w.name("g"), Member: w.name("m"), Time: w.ago(second), Error: 16})
+			w.Members = append(w.Members, Member{Open: true, Link: a, Group: w.name("g"), Member: w.name("m"), Time: w.ago(second), Error: 16})
 		}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

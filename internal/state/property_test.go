@@ -68,9 +68,22 @@ func random(r *rand.Rand) *world {
 				Count: r.Uint64N(10), First: ago(),
 			})
 			w.Members = append(w.Members, Member{
-				Link: link, Group: w.name(pick("", "g1")), Member: w.name(pick("m1", "m2")), Time: ago(),
-				Generation: r.Int32N(2), API: 12,
+				Open: true, Link: link, Group: w.name(pick("", "g1")), Member: w.name(pick("m1", "m2")), Time: ago(),
+				Generation: r.Int32N(2), API: []int16{12, apiLeaveGroup, apiShareHeartbeat}[r.IntN(3)], Assigned: uint64(r.IntN(2)),
 			})
+			w.Assignments = append(w.Assignments, Assignment{
+				Link: link, Group: w.name(pick("", "g1")), Topic: topic(), Member: w.name(pick("m1", "m2")),
+				Partition: r.Int32N(2), Assigned: uint64(r.IntN(2)),
+			})
+			w.Groups = append(w.Groups, Group{
+				Link: link, Group: w.name(pick("", "g1")), First: ago(), Joining: ago(), Joined: ago(), Rebalancing: second,
+			})
+			w.Shares = append(w.Shares, ShareCounter{
+				Link: link, Group: w.name(pick("", "g1")), Topic: topic(), Partition: r.Int32N(2), First: ago(), Accepted: r.Uint64N(3),
+			})
+			if r.IntN(10) == 0 {
+				w.Gone = append(w.Gone, GoneTopic{Link: link, Topic: topic(), Time: ago()})
+			}
 		}
 	}
 	return w

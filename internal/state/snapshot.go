@@ -98,6 +98,9 @@ type Offset struct {
 	Offset    int64
 	Since     uint64 // it was true from then on: when acknowledged, or when an OffsetFetch was sent
 	Acked     uint64 // when the response came
+	// Ordered is when the commit of an OffsetTransaction was acknowledged, before the transaction's end. A group's
+	// coordinator goes by it. For others it means nothing.
+	Ordered uint64
 }
 
 // PartitionKey is a partition as one link knows it.
@@ -159,6 +162,7 @@ type Member struct {
 	Time          uint64
 	// Assigned is when the answer was asked for that last said what the member owns, 0 if never.
 	Assigned uint64
+	Open     bool // the connection on which it last heard has not ended
 }
 
 // Group is what one link knows of a group as a whole. Times are 0 for never.

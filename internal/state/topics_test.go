@@ -152,7 +152,7 @@ func TestFilters(t *testing.T) {
 			x.Topic, x.Partition = w.name(topic), int32(link)
 			w.Commits = append(w.Commits, CommitCounter{Link: link, Group: o.Group, Topic: o.Topic, Count: 1})
 		}
-		w.Members = append(w.Members, Member{Link: link, Group: w.name("group-" + who), Member: w.name(who), Time: w.ago(second)})
+		w.Members = append(w.Members, Member{Open: true, Link: link, Group: w.name("group-" + who), Member: w.name(who), Time: w.ago(second)})
 	}
 	names := func(o Options) []string {
 		o.WatermarkMaxAge, o.IdleTimeout = testMaxAge, testIdle

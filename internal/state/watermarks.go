@@ -92,8 +92,8 @@ func (u *update) joinWatermarks() {
 	u.partitionIndex = make(map[uint64]int32, expected)
 	u.partitions = make([]partition, 0, expected)
 	indices := make([]int32, len(u.Watermarks)) // -1: left out
-	for i := range u.Watermarks {
-		w := &u.Watermarks[i]
+	before := make([]uint64, len(u.Watermarks)) // what was said until then is not true any more
+	for i, w := range u.Watermarks {
 		indices[i] = -1
 		link := u.links[w.Link]
 		if link == nil {
@@ -103,12 +103,13 @@ func (u *update) joinWatermarks() {
 		if !ok {
 			continue
 		}
-		w.forget(u.topicSince(link.cluster, w.Topic))
+		before[i] = u.topicSince(link.cluster, w.Topic)
+		w.forget(before[i])
 		indices[i] = u.partition(topic, w.Partition)
 		p := &u.partitions[indices[i]]
 		p.sighted = true
 		p.wanted = p.wanted || link.wanted
-		fresh := u.sessionTime(w)
+		fresh := u.sessionTime(&w)
 		p.high.notice(w.HighWatermark, refreshed(w.Time, fresh))
 		p.start.notice(w.LogStart, refreshed(w.LogStartTime, fresh))
 		p.stable.notice(w.LastStable, w.Time)
@@ -123,8 +124,9 @@ func (u *update) joinWatermarks() {
 		if at < 0 {
 			continue
 		}
-		w, p := &u.Watermarks[i], &u.partitions[at]
-		fresh := u.sessionTime(w)
+		w, p := u.Watermarks[i], &u.partitions[at]
+		w.forget(before[i])
+		fresh := u.sessionTime(&w)
 		p.high.settle(w.HighWatermark, refreshed(w.Time, fresh))
 		p.start.settle(w.LogStart, refreshed(w.LogStartTime, fresh))
 		// A session is not told of a last stable offset that moves alone.
