@@ -121,7 +121,7 @@ func requireWellFormed(t *testing.T, v *View) {
 	}
 	for i := range v.Clients {
 		c := v.Clients[i]
-		require.True(t, c.HasCommitted || c.HasPosition)
+		require.True(t, c.HasCommitted || c.HasPosition || c.Assigned)
 		require.GreaterOrEqual(t, c.Lag, int64(0))
 		if c.HasPosition {
 			once(reader{c.Process, c.ClientID, c.Topic, c.Cluster, c.Partition})
