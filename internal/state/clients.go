@@ -43,17 +43,9 @@ func (u *update) publishClients() {
 			row.Committed = c.commit.Offset
 		}
 		row.Lag, row.HasLag = u.lag(p, c.newest)
-		u.view.Clients = append(u.view.Clients, row)
-		if len(positions) == 0 {
-			continue
-		}
-		// A fetch does not tell its group: of several, the first by name.
-		at := clientPartition{c.partition, link.Process, link.Client}
-		if asked := positions[at]; asked != nil && (asked.row < 0 || row.Group < u.view.Clients[asked.row].Group) {
-			asked.row = len(u.view.Clients) - 1
-		}
+		u.addClient(row, positions[clientPartition{c.partition, link.Process, link.Client}])
 	}
-	u.publishUncommitted()
+	u.publishUncommitted(positions)
 	severalUnnamed := u.clusters.unnamed() > 1
 	for at, asked := range positions {
 		if asked.row < 0 {
@@ -91,7 +83,7 @@ func (u *update) committer(c *place, owner *ownership) *linkState {
 }
 
 // publishUncommitted shows the owners of partitions of which the group has no offset yet.
-func (u *update) publishUncommitted() {
+func (u *update) publishUncommitted(positions map[clientPartition]*position) {
 	for key, owner := range u.owners {
 		if _, known := u.placeIndex[key]; known || !owner.link.wanted {
 			continue
@@ -103,7 +95,16 @@ func (u *update) publishUncommitted() {
 		row := u.clientRow(p, owner.link.Process, owner.link.Client)
 		row.Group = u.groups[int32(uint32(key))]
 		row.Assigned = true
-		u.view.Clients = append(u.view.Clients, row)
+		u.addClient(row, positions[clientPartition{int32(key >> 32), owner.link.Process, owner.link.Client}])
+	}
+}
+
+// addClient adds a row, and notes it with where its client reads. A fetch does not tell its group: of several, the first
+// by name.
+func (u *update) addClient(row ClientPartition, asked *position) {
+	u.view.Clients = append(u.view.Clients, row)
+	if asked != nil && (asked.row < 0 || row.Group < u.view.Clients[asked.row].Group) {
+		asked.row = len(u.view.Clients) - 1
 	}
 }
 
