@@ -153,6 +153,8 @@ static __always_inline long step_response_head(struct run *r, struct stream *s)
 		link_enter(c, s->now);
 	if (!s->request.link)
 		s->request.link = c->link;
+	if (c->lost)
+		request_lost(c, c->lost);
 	enter_program(s, DIR_RESPONSE);
 	return GO_ON;
 }

@@ -456,6 +456,8 @@ static __always_inline void replay_parked(struct run *r)
 		link_enter(again.connection, r->stream->now);
 	if (!s->request.link)
 		s->request.link = again.connection->link;
+	if (again.connection->lost)
+		request_lost(again.connection, again.connection->lost);
 	again.stream = s;
 	stream_rewind(s, DIR_RESPONSE);
 	s->now = r->stream->now;

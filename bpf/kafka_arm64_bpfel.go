@@ -128,6 +128,7 @@ type KafkaConnection struct {
 	MmsgNext         uint32
 	MmsgNextReceived uint32
 	Unanswered       uint32
+	Lost             uint64
 	Joining          uint64
 }
 

@@ -74,6 +74,7 @@ static __always_inline void sink_commit_answered(struct run *r, struct stream *s
 	if (known && v.time > asked.time + COMMIT_MAX_NS)
 		v.time = asked.time + COMMIT_MAX_NS; /* read late: somebody else may have committed since */
 	v.acked = s->now;
+	v.ordered = asked.time;
 	v.offset = asked.value;
 	v.leader_epoch = asked.leader_epoch;
 	v.source = OFFSET_COMMIT;
@@ -105,6 +106,7 @@ static __always_inline void sink_offset_fetched(struct run *r, struct stream *s)
 		return;
 	v.offset = s->regs[REG_OFFSET];
 	if (known && (known->source == OFFSET_COMMIT || known->source == OFFSET_TXN) && known->offset == v.offset) {
+		known->ordered = s->request.time;
 		known->time = s->request.time; /* what this client committed is still what the broker has */
 		return;
 	}

@@ -48,16 +48,20 @@ static __always_inline long embedded_lost(struct stream *s)
 }
 
 /* A request has passed, or may have, that was not understood: it may have been a commit. */
-static __noinline void request_lost(const struct connection *c, __u64 now)
+static __noinline void request_lost(struct connection *c, __u64 when)
 {
 	__u64 id = c->link;
 	struct link_value *l;
 
+	c->lost = when; /* until its link is known */
 	if (!id || !c->confirmed)
 		return;
 	l = bpf_map_lookup_elem(&links, &id);
-	if (l)
-		l->lost = now;
+	if (!l)
+		return;
+	if (l->lost < when)
+		l->lost = when;
+	c->lost = 0;
 }
 
 /* The place is lost: nothing more of this frame is believed. A frame that began in an earlier call
@@ -107,7 +111,7 @@ static __always_inline void consume(struct run *r, struct stream *s, __u64 n)
 }
 
 /* A frame that may have a part missing: another thread wrote or read at the same time. */
-static __always_inline void stream_disturbed(const struct connection *c, struct stream *s)
+static __always_inline void stream_disturbed(struct connection *c, struct stream *s)
 {
 	if (!s->lost)
 		return;

@@ -172,6 +172,7 @@ struct connection {
 	__u32 mmsg_next; /* sendmmsg, recvmmsg: messages done of this call, by direction */
 	__u32 mmsg_next_received;
 	__u32 unanswered; /* requests before any response was understood */
+	__u64 lost;	  /* when a request was not understood while nothing was known of the link; 0: never */
 	__u64 joining;	  /* its member rebalances since; 0: it does not */
 };
 
@@ -196,7 +197,9 @@ struct offset_value {
 	__s64 offset;
 	__u64 time;    /* from when on this is known to be true */
 	__u64 acked;   /* when the response came */
-	__u64 ordered; /* OFFSET_TXN: when the commit was acknowledged, before the transaction's end; else 0 */
+	__u64 ordered; /* OFFSET_COMMIT: when it was asked for; OFFSET_TXN: when the commit was acknowledged, before the
+			* transaction's end; else 0
+			*/
 	__s32 leader_epoch;
 	__u8 source;
 	__u8 pad[3];

@@ -46,6 +46,15 @@ func (o *Offset) readAfter(told *Offset) bool {
 	return o.Since > since || (o.Since == since && o.Acked > told.Acked)
 }
 
+// asked is a moment after which nothing that the client sent can have been before this: what it sent later may have
+// changed it again.
+func (o *Offset) asked() uint64 {
+	if o.Source == OffsetCommitted || o.Source == OffsetTransaction {
+		return o.Ordered
+	}
+	return o.Since
+}
+
 // joinOffsets finds the newest acknowledgement of every group and partition. The same commit may be
 // known from several links: from both ends of a connection, or from the members before and after a
 // rebalance.
@@ -108,7 +117,7 @@ func (u *update) joinOffsets() {
 // sent something that was not understood.
 func (u *update) unknown(c *place) bool {
 	o := c.newest
-	return o.Source == OffsetUnknown || u.links[o.Link].Lost >= max(o.Since, o.Acked)
+	return o.Source == OffsetUnknown || u.links[o.Link].Lost >= o.asked()
 }
 
 // heartbeat is a group as a broker coordinates it.

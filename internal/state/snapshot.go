@@ -98,8 +98,8 @@ type Offset struct {
 	Offset    int64
 	Since     uint64 // it was true from then on: when acknowledged, or when an OffsetFetch was sent
 	Acked     uint64 // when the response came
-	// Ordered is when the commit of an OffsetTransaction was acknowledged, before the transaction's end. A group's
-	// coordinator goes by it. For others it means nothing.
+	// Ordered of an OffsetCommitted is when it was asked for; of an OffsetTransaction, when the commit was acknowledged,
+	// before the transaction's end. For others it means nothing.
 	Ordered uint64
 }
 

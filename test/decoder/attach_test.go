@@ -90,3 +90,25 @@ func TestCommitsInOneReadKeepTheirOrder(t *testing.T) {
 		assert.Greater(t, acked[fmt.Sprint("g", i)], acked[fmt.Sprint("g", i-1)])
 	}
 }
+
+// Of the requests before the first answer only so many are remembered. What the others have committed is not known.
+func TestManyInFlightBeforeTheFirstAnswer(t *testing.T) {
+	const remembered, inFlight = 64, 100
+	s := situate(t, roomy)
+	for i := range int32(inFlight) {
+		s.feed(true, commitRequest(i, "g", "t", 1, int64(i)))
+	}
+	for i := range int32(inFlight) {
+		s.feed(false, commitResponse(i, "t", 1, 0))
+	}
+	v := s.k.snapshot()
+	require.Len(t, v.Offsets, 1)
+	o := v.Offsets[0]
+	require.EqualValues(t, remembered-1, o.Offset)
+	assert.Greater(t, v.Links[o.Link].Lost, o.Ordered, "a later request was not remembered")
+	s.correlation = 2 * inFlight
+	s.exchange("g", "t", 1, 200)
+	o = s.k.snapshot().Offsets[0]
+	assert.EqualValues(t, 200, o.Offset)
+	assert.Less(t, v.Links[o.Link].Lost, o.Ordered)
+}

@@ -20,9 +20,13 @@ def offset(value):
     return OffsetAndMetadata(value, "", *[-1] * (len(OffsetAndMetadata._fields) - 2))
 
 
+failed = []  # responses to commits that are to be made again: the client itself does not
+
+
 def report(_offsets, response):
     if isinstance(response, Exception):
         print("commit failed:", response, flush=True)
+        failed.append(response)
 
 
 def main():
@@ -36,11 +40,16 @@ def main():
         metadata_max_age_ms=job.REFRESH_MS,
         fetch_max_wait_ms=job.WAIT_MS,
     )
+    newest = {}
     while not job.stopped:
         batches = consumer.poll(timeout_ms=int(job.POLL_SECONDS * 1000))
         if job.COMMIT == "async":
             offsets = {partition: job.taken(records) for partition, records in batches.items()}
             offsets = {partition: offset(after) for partition, after in offsets.items() if after is not None}
+            newest.update(offsets)
+            if failed:
+                failed.clear()
+                offsets = {partition: after for partition, after in newest.items() if partition in consumer.assignment()}
             if offsets:
                 consumer.commit_async(offsets, callback=report)
             continue
