@@ -41,6 +41,14 @@ static __always_inline long step_request_head(struct run *r, struct stream *s)
 	return GO_ON;
 }
 
+#define API_OFFSET_COMMIT 8
+#define API_END_TXN 26
+
+static __always_inline bool changes_offsets(__s16 api)
+{
+	return api == API_OFFSET_COMMIT || api == API_TXN_OFFSET_COMMIT || api == API_END_TXN;
+}
+
 static __always_inline void enter_program(struct stream *s, __u32 direction)
 {
 	__u32 pc;
@@ -72,6 +80,8 @@ static __always_inline long step_dispatch(struct run *r, struct stream *s)
 	c->requests++; /* frames that turn out malformed count as well: what they said is not the next one's */
 	enter_program(s, DIR_REQUEST);
 	s->decoded = s->pc != pc_skip_frame;
+	if (s->version > api_of(s->api)->max && changes_offsets(s->api))
+		request_lost(c, s->now);
 	return GO_ON;
 }
 
@@ -138,6 +148,8 @@ static __always_inline long step_response_head(struct run *r, struct stream *s)
 	s->in_sync = 1;
 	if (asked->ambiguous) {
 		drop(DROP_AMBIGUOUS_REQUEST);
+		if (changes_offsets(s->api))
+			request_lost(c, s->now);
 		s->pc = pc_skip_frame;
 		return GO_ON;
 	}

@@ -446,6 +446,8 @@ static __always_inline void replay_parked(struct run *r)
 		return;
 	if (s->request.ambiguous) {
 		drop(DROP_AMBIGUOUS_REQUEST);
+		if (changes_offsets(s->request.api))
+			request_lost(again.connection, r->stream->now);
 		bpf_map_delete_elem(&parked, &k);
 		return;
 	}

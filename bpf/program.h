@@ -82,6 +82,9 @@ enum reg_name {
 	REG_NAMES = 32,
 };
 
+#define ASSIGNMENT_TOLD 1
+#define ASSIGNMENT_UNKNOWN 2 /* bytes that are none of a consumer */
+
 /* Share groups use registers that their messages have no other use for. */
 #define REG_ACK_TYPE REG_TIMESTAMP
 #define REG_COUNT REG_THROTTLE

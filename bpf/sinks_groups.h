@@ -4,6 +4,10 @@
 
 #include "sinks_pending.h"
 
+/* These say something of the coordinator, and nothing of the member. */
+#define ERROR_COORDINATOR_LOAD_IN_PROGRESS 14
+#define ERROR_COORDINATOR_NOT_AVAILABLE 15
+#define ERROR_NOT_COORDINATOR 16
 #define ERROR_REBALANCE_IN_PROGRESS 27
 #define API_LEAVE_GROUP 13
 #define API_SYNC_GROUP 14
@@ -59,7 +63,7 @@ static __always_inline void rebalance_ends(struct run *r, struct stream *s)
 /* SyncGroup, and the heartbeats of KIP-848: the assignment that follows is the whole one. */
 static __always_inline void sink_assignment(struct stream *s)
 {
-	s->regs[REG_ASSIGNMENT] = 1;
+	s->regs[REG_ASSIGNMENT] = ASSIGNMENT_TOLD;
 }
 
 static __always_inline __u64 member_of(struct stream *s)
@@ -84,18 +88,34 @@ static __always_inline void sink_assigned(struct stream *s)
 		drop(DROP_ASSIGNMENTS_FULL);
 }
 
+/* A member of the classic protocol leaves. */
+static __always_inline void rebalance_is_over(struct run *r, struct stream *s)
+{
+	struct group_value *g;
+
+	if (!r->connection->joining)
+		return;
+	r->connection->joining = 0;
+	g = group_entry(s->request.link, s->request.group, s->now);
+	if (g)
+		g->joined = s->now;
+}
+
 static __always_inline void sink_member(struct run *r, struct stream *s)
 {
 	struct member_value v = {}, *known;
 	struct member_key k = {};
+	__s64 error = s->regs[REG_TOP_ERROR];
 
+	if (error >= ERROR_COORDINATOR_LOAD_IN_PROGRESS && error <= ERROR_NOT_COORDINATOR)
+		return;
 	k.link = s->request.link;
 	k.group = s->request.group;
 	k.member = member_of(s);
 	if (s->regs[REG_TOP_ERROR] == ERROR_REBALANCE_IN_PROGRESS)
 		rebalance_begins(r, s, k.group);
 	else if (s->api == API_LEAVE_GROUP)
-		r->connection->joining = 0;
+		rebalance_is_over(r, s);
 	else if (s->api == API_SYNC_GROUP && !s->regs[REG_TOP_ERROR])
 		rebalance_ends(r, s);
 	if (!usable(k.group) || !usable(k.member))
@@ -106,9 +126,11 @@ static __always_inline void sink_member(struct run *r, struct stream *s)
 	v.generation = (__s64)s->regs[REG_GENERATION] >= 0 ? s->regs[REG_GENERATION] : s->request.generation;
 	v.error = s->regs[REG_TOP_ERROR];
 	v.api = s->api;
-	if (s->regs[REG_ASSIGNMENT] && !v.error)
+	/* SyncGroup without any bytes: the leader has given it nothing. */
+	if (!v.error &&
+	    (s->regs[REG_ASSIGNMENT] == ASSIGNMENT_TOLD || (s->api == API_SYNC_GROUP && !s->regs[REG_ASSIGNMENT])))
 		v.assigned = s->request.time;
-	else if (known)
+	else if (known && s->regs[REG_ASSIGNMENT] != ASSIGNMENT_UNKNOWN)
 		v.assigned = known->assigned;
 	if (bpf_map_update_elem(&members, &k, &v, BPF_ANY))
 		drop(DROP_MEMBERS_FULL);

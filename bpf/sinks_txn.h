@@ -67,6 +67,10 @@ static __always_inline bool txn_put(struct run *r, struct stream *s, const struc
 	p->time = s->now;
 	id = txn_offset_id(k, key);
 	known = bpf_map_lookup_elem(&txn_offsets, &id);
+	if (known && !p->first) { /* the walk that should have taken it off the list was cut short */
+		bpf_map_delete_elem(&txn_offsets, &id);
+		known = NULL;
+	}
 	if (known) { /* again within the transaction, or one that was fenced has left it */
 		if (!same_place(&known->key, k) || known->producer_key != key)
 			return false;

@@ -36,7 +36,7 @@ static __always_inline void stream_rewind(struct stream *s, __u32 kind)
 /* Embedded bytes are not the message that they were taken for: pass over the rest of them. */
 static __always_inline long embedded_lost(struct stream *s)
 {
-	s->regs[REG_ASSIGNMENT] = 0;
+	s->regs[REG_ASSIGNMENT] = ASSIGNMENT_UNKNOWN;
 	s->depth = s->embedded - 1;
 	s->pc = s->region_end - 2; /* OP_SKIP_FRAME */
 	s->carried = 0;

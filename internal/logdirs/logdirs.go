@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -27,6 +28,8 @@ const (
 	// maxDescriptors bounds the look through a process's open files. A broker keeps a few for each log segment; the
 	// lock files are opened first and have low numbers.
 	maxDescriptors = 1024
+	// maxFolders is more than the partitions that a broker can hold.
+	maxFolders = 200_000
 )
 
 // A TopicID is a topic id as it is on the wire.
@@ -41,41 +44,48 @@ type Broker struct {
 // Read reads the log directories of a process. Proc is where the host's proc file system is mounted. A process without
 // any is a Broker without anything. What cannot be read is left out; the error says what that was, and what was found is
 // right all the same. It takes a look into one folder for each topic.
+//
+// The process may be anybody's: nothing outside its root is read, and nothing but regular files. A file system that hangs
+// holds up the caller all the same.
 func Read(proc string, pid uint32) (Broker, error) {
-	dirs, err := find(proc, pid)
 	b := Broker{Topics: make(map[TopicID]string)}
+	process := filepath.Join(proc, strconv.FormatUint(uint64(pid), 10))
+	root, err := os.OpenRoot(filepath.Join(process, "root"))
+	if err != nil {
+		return b, fmt.Errorf("opening the root of process %d: %w", pid, err)
+	}
+	defer root.Close()
+	dirs, err := find(process, root)
 	errs := []error{err}
 	for _, dir := range dirs {
-		id, err := property(filepath.Join(dir, propertiesFile), "cluster.id=")
+		id, err := property(root, filepath.Join(dir, propertiesFile), "cluster.id=")
 		if b.ClusterID == "" {
 			b.ClusterID = id
 		}
-		errs = append(errs, err, readTopics(dir, b.Topics))
+		errs = append(errs, err, readTopics(root, dir, b.Topics))
 	}
 	return b, errors.Join(errs...)
 }
 
-// find tells the log directories of a process, as paths that can be opened from here: it may live in another mount
-// namespace.
-func find(proc string, pid uint32) ([]string, error) {
-	process := filepath.Join(proc, strconv.FormatUint(uint64(pid), 10))
+// find tells the log directories of a process, as paths below its root.
+func find(process string, root *os.Root) ([]string, error) {
 	open, err := os.Open(filepath.Join(process, "fd"))
 	if err != nil {
-		return nil, fmt.Errorf("listing the open files of process %d: %w", pid, err)
+		return nil, fmt.Errorf("listing the open files of a broker: %w", err)
 	}
 	defer open.Close()
 	descriptors, err := open.Readdirnames(maxDescriptors)
 	if err != nil {
-		return nil, fmt.Errorf("listing the open files of process %d: %w", pid, err)
+		return nil, fmt.Errorf("listing the open files of a broker: %w", err)
 	}
 	var dirs []string
 	for _, d := range descriptors {
 		target, err := os.Readlink(filepath.Join(open.Name(), d))
-		if err != nil || filepath.Base(target) != lockFile {
+		if err != nil || filepath.Base(target) != lockFile || !filepath.IsAbs(target) {
 			continue // closed meanwhile, or none of ours
 		}
-		dir := filepath.Join(process, "root", filepath.Dir(target))
-		if _, err := os.Stat(filepath.Join(dir, propertiesFile)); err == nil {
+		dir := strings.TrimPrefix(filepath.Dir(target), "/")
+		if _, err := root.Stat(filepath.Join(dir, propertiesFile)); err == nil {
 			dirs = append(dirs, dir)
 		}
 	}
@@ -83,8 +93,13 @@ func find(proc string, pid uint32) ([]string, error) {
 }
 
 // readTopics adds the topics of a log directory to names.
-func readTopics(dir string, names map[TopicID]string) error {
-	folders, err := os.ReadDir(dir)
+func readTopics(root *os.Root, dir string, names map[TopicID]string) error {
+	open, err := root.Open(dir)
+	if err != nil {
+		return fmt.Errorf("listing log directory %s: %w", dir, err)
+	}
+	defer open.Close()
+	folders, err := open.ReadDir(maxFolders)
 	if err != nil {
 		return fmt.Errorf("listing log directory %s: %w", dir, err)
 	}
@@ -95,7 +110,7 @@ func readTopics(dir string, names map[TopicID]string) error {
 		if !ok || seen[topic] {
 			continue
 		}
-		id, err := readMetadata(filepath.Join(dir, folder.Name(), metadataFile))
+		id, err := readMetadata(root, filepath.Join(dir, folder.Name(), metadataFile))
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // deleted meanwhile, or of a broker from before topic ids
 		case err != nil:
@@ -122,8 +137,8 @@ func topicOf(folder fs.DirEntry) (string, bool) {
 	return name[:at], true
 }
 
-func readMetadata(path string) (TopicID, error) {
-	value, err := property(path, "topic_id:")
+func readMetadata(root *os.Root, path string) (TopicID, error) {
+	value, err := property(root, path, "topic_id:")
 	if err != nil {
 		return TopicID{}, err
 	}
@@ -136,12 +151,20 @@ func readMetadata(path string) (TopicID, error) {
 }
 
 // property reads the rest of the one line that begins with prefix.
-func property(path, prefix string) (string, error) {
-	file, err := os.Open(path)
+func property(root *os.Root, path, prefix string) (string, error) {
+	// Not to wait for whoever may write into a pipe.
+	file, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is no regular file, but %s", path, info.Mode())
+	}
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, maxFileBytes)
 	for lines.Scan() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -58,7 +59,10 @@ func TestRead(t *testing.T) {
 	assert.Len(t, names, 2)
 	assert.Equal(t, "re-funds", names[TopicID{15: 1}])
 	assert.Contains(t, names, func() TopicID {
-		id, err := readMetadata(filepath.Join(root, "data/a/orders-0/partition.metadata"))
+		dir, err := os.OpenRoot(root)
+		require.NoError(t, err)
+		defer dir.Close()
+		id, err := readMetadata(dir, "data/a/orders-0/partition.metadata")
 		require.NoError(t, err)
 		return id
 	}())
@@ -92,4 +96,23 @@ func TestWhatCannotBeReadIsLeftOut(t *testing.T) {
 			assert.Equal(t, map[TopicID]string{{15: 1}: "good"}, b.Topics)
 		})
 	}
+}
+
+// A process that only looks like a broker has the collector neither wait nor read what is not the process's.
+func TestHostileDirectory(t *testing.T) {
+	proc, root := broker(t, "data")
+	outside := filepath.Join(t.TempDir(), "partition.metadata")
+	write(t, outside, metadata(idOrders))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "data/pipe-0"), 0o755))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(root, "data/pipe-0/partition.metadata"), 0o644))
+	for name, target := range map[string]string{"absolute-0": outside, "relative-0": "../../../../../../../.." + outside} {
+		require.NoError(t, os.MkdirAll(filepath.Join(root, "data", name), 0o755))
+		require.NoError(t, os.Symlink(target, filepath.Join(root, "data", name, "partition.metadata")))
+	}
+	write(t, filepath.Join(root, "data/good-0/partition.metadata"), metadata(idRefunds))
+	b, err := Read(proc, 7)
+	assert.ErrorContains(t, err, "pipe-0")
+	assert.ErrorContains(t, err, "absolute-0")
+	assert.ErrorContains(t, err, "relative-0")
+	assert.Equal(t, map[TopicID]string{{15: 1}: "good"}, b.Topics)
 }

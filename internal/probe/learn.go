@@ -29,21 +29,17 @@ func (p *Probe) LearnTopic(id state.NameID, name string) error {
 	return nil
 }
 
-// LearnCluster enters the id of a link's cluster, as if Metadata had said it there. It is part of the next Snapshot.
+// LearnCluster enters the id of a link's cluster, for as long as Metadata has not said it there. It is part of the next
+// Snapshot. (It is not written into the map: the kernel side writes to the same entries.)
 func (p *Probe) LearnCluster(link state.LinkID, cluster string) error {
 	key, err := p.enterName(cluster)
 	if err != nil {
 		return err
 	}
-	var v bpf.KafkaLinkValue
-	err = p.objects.Links.Lookup(uint64(link), &v)
-	if err == nil && v.Cluster == uint64(state.NameNone) {
-		v.Cluster = key
-		err = p.objects.Links.Update(uint64(link), &v, ebpf.UpdateExist)
+	if p.clusters == nil {
+		p.clusters = make(map[state.LinkID]state.NameID)
 	}
-	if err = ignoreMissing(err); err != nil {
-		return fmt.Errorf("entering cluster %q into map %s: %w", cluster, p.objects.Links, err)
-	}
+	p.clusters[link] = state.NameID(key)
 	return nil
 }
 

@@ -66,8 +66,14 @@ func TestLearnCluster(t *testing.T) {
 	require.NoError(t, p.LearnCluster(link, "abc"))
 	_, name = cluster()
 	assert.Equal(t, "abc", name)
-	require.NoError(t, p.LearnCluster(link, "other"))
+
+	var v bpf.KafkaLinkValue
+	require.NoError(t, p.objects.Links.Lookup(uint64(link), &v))
+	told, err := p.enterName("told")
+	require.NoError(t, err)
+	v.Cluster = told
+	require.NoError(t, p.objects.Links.Put(uint64(link), &v))
 	_, name = cluster()
-	assert.Equal(t, "abc", name, "what Metadata said stands")
+	assert.Equal(t, "told", name, "Metadata knows better")
 	require.NoError(t, p.LearnCluster(link+1, "abc"), "a link that has ended meanwhile")
 }

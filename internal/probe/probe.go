@@ -36,7 +36,8 @@ type Probe struct {
 	linkSeen map[uint64]uint64
 	kinds    map[ConnectionKind]int
 	clients  map[state.NameID]bool
-	lastUsed map[uint64]uint64 // links, also those without a connection
+	lastUsed map[uint64]uint64             // links, also those without a connection
+	clusters map[state.LinkID]state.NameID // as learnt
 	unnamed  map[[16]byte]state.NameID
 	idle     []uint64 // keys of connections on which nothing has passed for idleConnection
 }

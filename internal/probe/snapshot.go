@@ -151,6 +151,9 @@ func (p *Probe) readLinks() error {
 			p.lastUsed[*k] = seen
 		}
 		l.LastSeen = max(l.LastSeen, p.lastUsed[*k])
+		if l.Cluster == state.NameNone {
+			l.Cluster = p.clusters[state.LinkID(*k)]
+		}
 		p.snapshot.Links[state.LinkID(*k)] = l
 	})
 }

@@ -70,6 +70,7 @@ func (p *Probe) Sweep(idle time.Duration) error {
 			gone[*k] = true
 			links = append(links, *k)
 			delete(p.lastUsed, *k)
+			delete(p.clusters, state.LinkID(*k))
 		}
 	}))
 	if len(gone) > 0 {
@@ -142,7 +143,8 @@ func (p *Probe) forgetLinks(gone map[uint64]bool) error {
 }
 
 // forgetIdle removes what has not been said again for idle on links that live on: partitions that are no
-// longer fetched, sessions that were replaced, members that have left.
+// longer fetched, sessions that were replaced, members that have left and what
+// they owned, groups without members, topics that were not there.
 func (p *Probe) forgetIdle(now uint64, idle time.Duration) error {
 	m := &p.objects.KafkaMaps
 	var watermarks []bpf.KafkaPartitionKey
@@ -180,7 +182,27 @@ func (p *Probe) forgetIdle(now uint64, idle time.Duration) error {
 			Link: uint64(a.Link), Group: uint64(a.Group), Topic: uint64(a.Topic), Partition: a.Partition,
 		}, a.Assigned < told || (told == 0 && older(now, a.Assigned, idle)))
 	}
+	type clientGroup struct {
+		link  state.LinkID
+		group state.NameID
+	}
+	joined := make(map[clientGroup]bool, len(current))
+	for i := range p.snapshot.Members {
+		joined[clientGroup{p.snapshot.Members[i].Link, p.snapshot.Members[i].Group}] = true
+	}
+	var groups []bpf.KafkaGroupKey
+	for i := range p.snapshot.Groups {
+		g := &p.snapshot.Groups[i]
+		groups = appendIf(groups, bpf.KafkaGroupKey{Link: uint64(g.Link), Group: uint64(g.Group)},
+			!joined[clientGroup{g.Link, g.Group}] && older(now, max(g.First, g.Deleted, g.Joining, g.Joined), idle))
+	}
+	var topics []bpf.KafkaGoneKey
+	for i := range p.snapshot.Gone {
+		g := &p.snapshot.Gone[i]
+		topics = appendIf(topics, bpf.KafkaGoneKey{Link: uint64(g.Link), Topic: uint64(g.Topic)}, older(now, g.Time, idle))
+	}
 	return errors.Join(
+		remove(m.Groups, groups), remove(m.Gone, topics),
 		remove(m.Watermarks, watermarks), remove(m.Times, watermarks),
 		remove(m.Sessions, sessions), remove(m.Members, members), remove(m.Assignments, assigned))
 }

@@ -17,14 +17,15 @@ const openTransaction = 15 * time.Minute
 func (p *Probe) sweepTransactions(now uint64, idle time.Duration) error {
 	m := &p.objects.KafkaMaps
 	var producers []uint64
-	known := make(map[uint64]bool)
+	known := make(map[uint64]bool) // false: removed
 	errProducers := p.reader.producers.each(m.TxnProducers, func(k *uint64, v *bpf.KafkaTxnProducer) {
 		known[*k] = !older(now, v.Time, max(idle, openTransaction))
 		producers = appendIf(producers, *k, !known[*k])
 	})
 	var offsets []uint64
 	errOffsets := p.reader.txnOffsets.each(m.TxnOffsets, func(k *uint64, v *bpf.KafkaTxnOffset) {
-		offsets = appendIf(offsets, *k, !known[v.ProducerKey] && older(now, v.Acked, openTransaction))
+		kept, there := known[v.ProducerKey]
+		offsets = appendIf(offsets, *k, !kept && (there || older(now, v.Acked, openTransaction)))
 	})
 	return errors.Join(errProducers, errOffsets, remove(m.TxnProducers, producers), remove(m.TxnOffsets, offsets))
 }

@@ -22,10 +22,16 @@ func (u *update) publishClients() {
 	u.view.Clients = make([]ClientPartition, 0, len(u.places)+len(positions))
 	for i := range u.places {
 		c := &u.places[i]
-		if c.twice || u.unknown(c) || c.newest.Source == OffsetDeleted {
+		if c.twice {
 			continue
 		}
 		owner := u.owners[pair(c.partition, c.group)]
+		if u.unknown(c) || c.newest.Source == OffsetDeleted {
+			if owner != nil && owner.link.wanted {
+				u.addOwner(c.partition, c.group, owner, positions)
+			}
+			continue
+		}
 		link := u.committer(c, owner)
 		committed := link != nil
 		if owner != nil {
@@ -88,15 +94,20 @@ func (u *update) publishUncommitted(positions map[clientPartition]*position) {
 		if _, known := u.placeIndex[key]; known || !owner.link.wanted {
 			continue
 		}
-		p := &u.partitions[int32(key>>32)]
-		if u.clusters.names[u.topics[p.topic].cluster] == NameNone && u.clusters.unnamed() > 1 {
-			continue
-		}
-		row := u.clientRow(p, owner.link.Process, owner.link.Client)
-		row.Group = u.groups[int32(uint32(key))]
-		row.Assigned = true
-		u.addClient(row, positions[clientPartition{int32(key >> 32), owner.link.Process, owner.link.Client}])
+		u.addOwner(int32(key>>32), int32(uint32(key)), owner, positions)
 	}
+}
+
+// addOwner adds the row of an owner of which no more is known.
+func (u *update) addOwner(partition, group int32, owner *ownership, positions map[clientPartition]*position) {
+	p := &u.partitions[partition]
+	if u.clusters.names[u.topics[p.topic].cluster] == NameNone && u.clusters.unnamed() > 1 {
+		return // might be told apart from another by the cluster only
+	}
+	row := u.clientRow(p, owner.link.Process, owner.link.Client)
+	row.Group = u.groups[group]
+	row.Assigned = true
+	u.addClient(row, positions[clientPartition{partition, owner.link.Process, owner.link.Client}])
 }
 
 // addClient adds a row, and notes it with where its client reads. A fetch does not tell its group: of several, the first

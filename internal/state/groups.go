@@ -131,6 +131,7 @@ type groupEpoch struct {
 	rebalances uint64
 	start      time.Time
 	seen       uint64
+	empty      bool // it had no members: it may have been deleted and made anew
 }
 
 // publishMembers shows what the members of each group do.
@@ -179,10 +180,23 @@ func (u *update) publishMembers() {
 			r.State = GroupStable
 		}
 	}
+	// A rebalance may begin at one coordinator and end at another.
+	type memberScope struct {
+		clientScope
+		group NameID
+	}
+	joined := make(map[memberScope]uint64)
+	for i := range u.Groups {
+		g := &u.Groups[i]
+		if link := u.links[g.Link]; link != nil {
+			at := memberScope{link.scope(), g.Group}
+			joined[at] = max(joined[at], g.Joined)
+		}
+	}
 	for i := range u.Groups {
 		g := &u.Groups[i]
 		link := u.links[g.Link]
-		if link == nil || !link.Open || g.Joining <= g.Joined || u.age(g.Joining) > rebalanceMax {
+		if link == nil || !link.Open || g.Joining <= joined[memberScope{link.scope(), g.Group}] || u.age(g.Joining) > rebalanceMax {
 			continue
 		}
 		if r := rows[key{clusterGroup: clusterGroup{link.cluster, g.Group}}]; r != nil && r.Members > 0 {
@@ -212,17 +226,23 @@ func (u *update) publishMembers() {
 }
 
 // rebalances counts how often a group's generation has been raised since it was first seen: by one with each
-// rebalance. A group that was deleted and made anew begins again with a low one.
+// rebalance. Members hear of it one after the other, so that what they say may fall when one of them leaves. A group that
+// was deleted and made anew begins again with a low one, but has been empty before.
 func (u *update) rebalances(labels groupLabels, generation int32) (uint64, time.Time) {
 	e, known := u.model.epochs[labels]
 	if !known {
 		e = groupEpoch{generation: generation, start: u.Time}
 	}
-	if generation > generationOfNoMember {
-		if generation > e.generation && e.generation > generationOfNoMember {
+	switch {
+	case generation <= generationOfNoMember:
+		e.empty = true
+	case generation > e.generation:
+		if e.generation > generationOfNoMember {
 			e.rebalances += uint64(generation - e.generation)
 		}
-		e.generation = generation
+		e.generation, e.empty = generation, false
+	case e.empty:
+		e.generation, e.empty = generation, false
 	}
 	e.seen = u.Now
 	u.model.epochs[labels] = e

@@ -27,6 +27,7 @@ type Model struct {
 	totals  counterTotals
 	epochs  map[groupLabels]groupEpoch
 	held    Held
+	void    []Offset
 }
 
 // Held counts what the last View left out because something is not known yet.
@@ -44,6 +45,10 @@ func New(o Options) *Model {
 // Held tells what the last Update left out.
 func (m *Model) Held() Held { return m.held }
 
+// Void are the offsets of the last snapshot that are no group's any more, because the offset, group or topic was
+// deleted. Whoever holds the snapshots may forget them, and should: what deleted them will be forgotten, too.
+func (m *Model) Void() []Offset { return m.void }
+
 // Update makes the View of a snapshot. Snapshots must come in order.
 func (m *Model) Update(s *Snapshot) *View {
 	u := &update{
@@ -56,7 +61,7 @@ func (m *Model) Update(s *Snapshot) *View {
 		groupStates: make(map[NameID]groupState),
 		topicIndex:  make(map[clusterTopic]int32),
 	}
-	m.held = Held{}
+	m.held, m.void = Held{}, m.void[:0]
 	u.joinLinks()
 	u.findRecreated()
 	u.findGone()
@@ -79,6 +84,7 @@ type update struct {
 
 	// Asked many times, worked out once.
 	links       map[LinkID]*linkState
+	lost        map[clientScope]uint64      // when a client's request was last not understood, at whichever broker
 	topicStates map[clusterTopic]topicState // by name or topic id
 	groupStates map[NameID]groupState
 	recreated   map[clusterTopic]topicAge
@@ -107,6 +113,15 @@ type update struct {
 // pair is a key of two indices: the maps with many entries are small and fast by it.
 func pair(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
 
+// clientScope is a client of a process, or of a remote address, in a cluster.
+type clientScope struct {
+	cluster clusterID
+	process ProcessKey
+	client  NameID
+}
+
+func (l *linkState) scope() clientScope { return clientScope{l.cluster, l.Process, l.Client} }
+
 // linkState is a link, its cluster, and whether the configuration wants it.
 type linkState struct {
 	Link
@@ -122,6 +137,12 @@ func (u *update) joinLinks() {
 		state := &states[len(states)-1]
 		state.wanted = keep == nil || keep(&state.Link)
 		u.links[id] = state
+		if l.Lost > 0 {
+			if u.lost == nil {
+				u.lost = make(map[clientScope]uint64)
+			}
+			u.lost[state.scope()] = max(u.lost[state.scope()], l.Lost)
+		}
 	}
 }
 

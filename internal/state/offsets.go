@@ -61,6 +61,7 @@ func (o *Offset) asked() uint64 {
 func (u *update) joinOffsets() {
 	u.placeIndex = make(map[uint64]int32, len(u.Offsets))
 	u.places = make([]place, 0, len(u.Offsets))
+	deleted := false
 	for i := range u.Offsets {
 		o := &u.Offsets[i]
 		link := u.links[o.Link]
@@ -76,7 +77,8 @@ func (u *update) joinOffsets() {
 		if !group.wanted {
 			continue
 		}
-		if o.Acked <= max(u.topicSince(link.cluster, o.Topic), u.deleted[clusterGroup{link.cluster, o.Group}]) {
+		if o.Since <= max(u.topicSince(link.cluster, o.Topic), u.deleted[clusterGroup{link.cluster, o.Group}]) {
+			u.model.void = append(u.model.void, *o)
 			continue // the broker has none any more
 		}
 		partition := u.partition(topic, o.Partition)
@@ -93,6 +95,7 @@ func (u *update) joinOffsets() {
 		}
 		c := &u.places[at]
 		c.wanted = c.wanted || link.wanted
+		deleted = deleted || o.Source == OffsetDeleted
 		if o.Source == OffsetFetched {
 			if c.fetched == nil || o.newerThan(c.fetched) {
 				c.fetched = o
@@ -111,13 +114,39 @@ func (u *update) joinOffsets() {
 			c.newest = c.fetched
 		}
 	}
+	if deleted {
+		u.voidDeleted()
+	}
+}
+
+// voidDeleted finds the offsets from before a deletion.
+func (u *update) voidDeleted() {
+	for i := range u.Offsets {
+		o := &u.Offsets[i]
+		link := u.links[o.Link]
+		if o.Source == OffsetDeleted || link == nil {
+			continue
+		}
+		topic, group := u.topic(link.cluster, o.Topic), u.group(o.Group)
+		if !topic.wanted || !topic.current || !group.wanted {
+			continue
+		}
+		at, ok := u.placeIndex[pair(u.partition(topic.index, o.Partition), group.index)]
+		if ok && u.places[at].newest.Source == OffsetDeleted {
+			u.model.void = append(u.model.void, *o)
+		}
+	}
 }
 
 // unknown tells that the group has an offset, but which is not known: it changed unseen, or may have, since the client
 // sent something that was not understood.
 func (u *update) unknown(c *place) bool {
 	o := c.newest
-	return o.Source == OffsetUnknown || u.links[o.Link].Lost >= o.asked()
+	if o.Source == OffsetUnknown {
+		return true
+	}
+	lost := u.lost[u.links[o.Link].scope()]
+	return lost > 0 && lost >= o.asked()
 }
 
 // heartbeat is a group as a broker coordinates it.

@@ -4,6 +4,8 @@ package ebpfkafkareceiver
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,10 +25,18 @@ type brokerNames struct {
 	proc   string
 	logger *zap.Logger
 	looked time.Time
+	found  chan brokerFiles // of the look-up that is going on, nil while there is none
 	warned bool
 }
 
-// learn looks them up if some are wanting. They are part of the next snapshot.
+// brokerFiles are what was found of each broker's process.
+type brokerFiles struct {
+	brokers map[uint32]logdirs.Broker
+	err     error
+}
+
+// learn looks them up if some are wanting, and enters what was found: it is part of the next snapshot. The file system
+// may be slow, or hang; that holds up nobody else.
 func (n *brokerNames) learn(snapshot *state.Snapshot, topicsHeld bool) {
 	brokers := make(map[uint32][]state.LinkID) // links whose cluster is not known, by process
 	nameless := false
@@ -41,27 +51,48 @@ func (n *brokerNames) learn(snapshot *state.Snapshot, topicsHeld bool) {
 		}
 		brokers[l.Process.PID] = links
 	}
-	if len(brokers) == 0 || !(nameless || topicsHeld) || snapshot.Time.Sub(n.looked) < logDirsInterval {
+	select {
+	case files := <-n.found:
+		n.found = nil
+		n.enter(files, brokers)
+	default:
+	}
+	if n.found != nil || len(brokers) == 0 || !(nameless || topicsHeld) || snapshot.Time.Sub(n.looked) < logDirsInterval {
 		return
 	}
 	n.looked = snapshot.Time
-	unnamed := n.probe.Unnamed()
-	for pid, links := range brokers {
-		b, err := logdirs.Read(n.proc, pid)
+	found := make(chan brokerFiles, 1)
+	n.found = found
+	proc, pids := n.proc, slices.Collect(maps.Keys(brokers))
+	go func() { // ends by itself, but for a file system that hangs
+		files := brokerFiles{brokers: make(map[uint32]logdirs.Broker)}
+		for _, pid := range pids {
+			b, err := logdirs.Read(proc, pid)
+			files.brokers[pid] = b
+			files.err = errors.Join(files.err, err)
+		}
+		found <- files
+	}()
+}
+
+func (n *brokerNames) enter(files brokerFiles, links map[uint32][]state.LinkID) {
+	unnamed, err := n.probe.Unnamed(), files.err
+	for pid, b := range files.brokers {
 		for id, name := range b.Topics {
 			if unknown, ok := unnamed[id]; ok {
 				err = errors.Join(err, n.probe.LearnTopic(unknown, name))
 			}
 		}
-		if b.ClusterID != "" {
-			for _, link := range links {
-				err = errors.Join(err, n.probe.LearnCluster(link, b.ClusterID))
-			}
+		if b.ClusterID == "" {
+			continue
 		}
-		if err != nil && !n.warned {
-			n.warned = true // once: the values stay held back, and counted, until Metadata tells the names
-			n.logger.Warn("Reading names from a broker's log directories failed. They are learnt when a client asks for "+
-				"them", zap.Uint32("pid", pid), zap.Error(err))
+		for _, link := range links[pid] {
+			err = errors.Join(err, n.probe.LearnCluster(link, b.ClusterID))
 		}
+	}
+	if err != nil && !n.warned {
+		n.warned = true // once: the values stay held back, and counted, until Metadata tells the names
+		n.logger.Warn("Reading names from brokers' log directories failed. They are learnt when a client asks for them",
+			zap.Error(err))
 	}
 }

@@ -129,7 +129,7 @@ func (s *kernelSource) Snapshot(context.Context) (state.View, Stats, error) {
 		s.poller.Want(wanted)
 	}
 	s.names.learn(snapshot, s.model.Held().Topics > 0)
-	errSweep := s.probe.Sweep(s.idle)
+	errSweep := errors.Join(s.probe.Forget(s.model.Void()), s.probe.Sweep(s.idle))
 	stats, errStats := s.stats()
 	s.processes.Sweep(s.idle)
 	s.selected.sweep(snapshot.Links)

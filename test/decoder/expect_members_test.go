@@ -72,16 +72,16 @@ func (e *expectation) assignment(b []byte, code int16) {
 	if len(b) == 0 {
 		return
 	}
+	defer func() {
+		if !whole { // then it is none, whatever it began like
+			e.assigning = 2
+		}
+	}()
 	if take(2); !whole {
 		return
 	}
 	e.report(schema.SinkAssignment)
 	e.assigning = 1
-	defer func() {
-		if !whole { // then it is none, whatever it began like
-			e.assigning = 0
-		}
-	}()
 	for topics := count(); topics > 0 && whole; topics-- {
 		length := int(int16(binary.BigEndian.Uint16(take(2))))
 		if whole = whole && length >= -1 && length <= len(b); !whole {

@@ -63,6 +63,8 @@ const (
 	apiSyncGroup  = 14
 
 	errorUnknownTopic        = 3
+	errorCoordinatorLoading  = 14
+	errorNotCoordinator      = 16
 	errorRebalanceInProgress = 27
 	errorUnknownTopicID      = 100
 )
@@ -108,12 +110,18 @@ func (m *model) rebalanceBegins(at place) {
 
 func (m *model) member(w *want, at place) {
 	code := int16(w.number(schema.RegTopError))
-	assigned, assigning := m.assigned, w.number(schema.RegAssignment) == 1
+	assigned, assigning := m.assigned, w.number(schema.RegAssignment)
 	m.assigned = nil
+	if code >= errorCoordinatorLoading && code <= errorNotCoordinator {
+		return // of the coordinator, not of the member
+	}
 	switch {
 	case code == errorRebalanceInProgress:
 		m.rebalanceBegins(at)
 	case at.asked.key == apiLeaveGroup:
+		if m.joining[at.connection] != 0 && at.asked.group.usable() {
+			m.group(at.client, at.asked.group).joined = true
+		}
 		m.joining[at.connection] = 0
 	case at.asked.key == apiSyncGroup && code == 0 && m.joining[at.connection] != 0:
 		began := m.joining[at.connection]
@@ -141,8 +149,11 @@ func (m *model) member(w *want, at place) {
 	key := memberKey{at.client, at.asked.group, member}
 	v := memberValue{generation: generation, code: code, api: at.asked.key, assigned: m.members[key].assigned}
 	this := told{at.askedAt, at.connection, at.correlation}
-	if assigning && code == 0 {
+	switch {
+	case code == 0 && (assigning == 1 || (assigning == 0 && at.asked.key == apiSyncGroup)):
 		v.assigned = this
+	case assigning == 2:
+		v.assigned = told{}
 	}
 	for _, a := range assigned { // of bytes that turned out to be no assignment they count for nothing
 		if a.topic.usable() && code == 0 {
