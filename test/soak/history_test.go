@@ -5,6 +5,7 @@ package soak
 import (
 	"context"
 	"fmt"
+	"sort"
 	"sync"
 	"testing"
 	"time"
@@ -26,9 +27,19 @@ type history struct {
 	answers []answer
 }
 
-// keep asks the oracle without a pause until ctx ends.
+// askEach is often enough that little happens between two answers, and leaves the broker to others.
+const askEach = 50 * time.Millisecond
+
+// keep asks the oracle until ctx ends.
 func (h *history) keep(ctx context.Context, oracle *kafka.Oracle, groups []string) error {
-	for ctx.Err() == nil {
+	tick := time.NewTicker(askEach)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
 		a := answer{asked: time.Now()}
 		var err error
 		if a.truth, err = oracle.Ask(ctx, groups...); err != nil {
@@ -42,7 +53,6 @@ func (h *history) keep(ctx context.Context, oracle *kafka.Oracle, groups []strin
 		h.answers = append(h.answers, a)
 		h.mutex.Unlock()
 	}
-	return nil
 }
 
 // bounds are the least and the largest of some values.
@@ -57,16 +67,10 @@ func (h *history) around(early, late time.Time, value func(kafka.Truth) (int64, 
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
 	var b bounds
-	before, after := -1, -1
-	for i := range h.answers {
-		if !h.answers[i].answered.After(early) {
-			before = i
-		}
-		if after < 0 && !h.answers[i].asked.Before(late) {
-			after = i
-		}
-	}
-	if before < 0 || after < 0 {
+	// One is answered before the next is asked for.
+	before := sort.Search(len(h.answers), func(i int) bool { return h.answers[i].answered.After(early) }) - 1
+	after := sort.Search(len(h.answers), func(i int) bool { return !h.answers[i].asked.Before(late) })
+	if before < 0 || after == len(h.answers) {
 		return b, false
 	}
 	for i := before; i <= after; i++ {
