@@ -156,17 +156,13 @@ static __always_inline void ignore_connection(__u64 key, struct connection *c)
 		n->ignored++;
 }
 
-/* The hooks of the other end may run later than this end's: who has only just come stays known until a sweep. */
-#define PEER_YOUNG_NS 1000000000ull
-
 static __always_inline void forget_connection(__u64 key)
 {
 	struct connection *c = bpf_map_lookup_elem(&connections, &key);
 
 	if (!c)
 		return;
-	/* an id is the time at which it was made, << 10 */
-	if (c->role == ROLE_CLIENT && c->peer_checks && (c->last_seen << 10) - c->id > PEER_YOUNG_NS << 10) {
+	if (c->role == ROLE_CLIENT && c->peer_checks) {
 		struct tuple peer;
 
 		peer_key(c, &peer);

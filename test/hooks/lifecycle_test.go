@@ -41,7 +41,10 @@ func TestEnds(t *testing.T) {
 		gone := func(t *testing.T, w *wire) {
 			t.Helper()
 			awaitConnections(t, w.p, 0)
-			require.Equal(t, offsetsFrom("t", 3, 100), look(t, w.p).offsets("g"))
+			// The broker may have stored the commit whose answer was not read.
+			for partition, seen := range look(t, w.p).offsets("g") {
+				require.Equal(t, []int64{-int64(state.OffsetUnknown)}, seen, partition)
+			}
 			requireClean(t, w.p)
 		}
 		t.Run("closed", func(t *testing.T) {
