@@ -108,6 +108,7 @@ static __always_inline void park(struct run *r, struct stream *s)
 		return;
 	p->length = s->frame_left;
 	p->time = s->now;
+	p->link = r->connection->confirmed ? r->connection->link : 0;
 	s->pc = pc_park;
 }
 

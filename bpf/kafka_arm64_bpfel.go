@@ -409,6 +409,7 @@ type KafkaParkedValue struct {
 	Ready  uint32
 	Pad    uint32
 	Time   uint64
+	Link   uint64
 	Bytes  [8192]uint8
 }
 

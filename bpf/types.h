@@ -382,6 +382,7 @@ struct parked_value {
 	__u32 ready;
 	__u32 pad;
 	__u64 time;
+	__u64 link;		    /* if its request never comes to be seen, one of this client was missed */
 	__u8 bytes[2 * PARK_BYTES]; /* the second half is never written: the verifier's slack */
 };
 

@@ -38,6 +38,7 @@ type Probe struct {
 	clients  map[state.NameID]bool
 	lastUsed map[uint64]uint64             // links, also those without a connection
 	clusters map[state.LinkID]state.NameID // as learnt
+	missed   map[uint64]uint64             // links of which an answer came whose request was not seen
 	unnamed  map[[16]byte]state.NameID
 	idle     []uint64 // keys of connections on which nothing has passed for idleConnection
 }

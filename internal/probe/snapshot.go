@@ -151,6 +151,7 @@ func (p *Probe) readLinks() error {
 			p.lastUsed[*k] = seen
 		}
 		l.LastSeen = max(l.LastSeen, p.lastUsed[*k])
+		l.Lost = max(l.Lost, p.missed[*k])
 		if l.Cluster == state.NameNone {
 			l.Cluster = p.clusters[state.LinkID(*k)]
 		}

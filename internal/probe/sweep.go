@@ -42,6 +42,9 @@ func (p *Probe) Sweep(idle time.Duration) error {
 	now := monotonic()
 	m := &p.objects.KafkaMaps
 	var errs []error
+	if p.missed == nil {
+		p.missed = make(map[uint64]uint64)
+	}
 
 	var requests []bpf.KafkaRequestKey
 	errs = append(errs, p.reader.requests.each(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
@@ -54,8 +57,12 @@ func (p *Probe) Sweep(idle time.Duration) error {
 	}))
 	var parked []bpf.KafkaRequestKey
 	errs = append(errs, p.reader.parked.each(m.Parked, func(k *bpf.KafkaRequestKey, v *bpf.KafkaParkedValue) {
-		if older(now, v.Time, parkedAge) {
-			parked = append(parked, *k)
+		if !older(now, v.Time, parkedAge) {
+			return
+		}
+		parked = append(parked, *k)
+		if v.Link != 0 {
+			p.missed[v.Link] = max(p.missed[v.Link], v.Time)
 		}
 	}))
 	p.lost.OrphanResponses += uint64(len(parked))
@@ -70,6 +77,7 @@ func (p *Probe) Sweep(idle time.Duration) error {
 			gone[*k] = true
 			links = append(links, *k)
 			delete(p.lastUsed, *k)
+			delete(p.missed, *k)
 			delete(p.clusters, state.LinkID(*k))
 		}
 	}))

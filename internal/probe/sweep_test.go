@@ -353,6 +353,13 @@ func TestSweepRemovesResponsesThatNobodyAskedFor(t *testing.T) {
 	require.NoError(t, p.Feed(c, Received, commitResponse(77, "t")))
 	snapshot(t, p)
 	require.NoError(t, p.Sweep(time.Hour))
+	requireLost := func(want bool) {
+		t.Helper()
+		for _, l := range snapshot(t, p).Links {
+			assert.Equal(t, want, l.Lost > 0, "what was asked was missed, and may have been a commit")
+		}
+	}
+	requireLost(false)
 	assert.Zero(t, p.lost, "its request's hook may only be late")
 
 	time.Sleep(parkedAge + 10*time.Millisecond)
@@ -364,6 +371,7 @@ func TestSweepRemovesResponsesThatNobodyAskedFor(t *testing.T) {
 
 	require.NoError(t, p.Sweep(time.Hour))
 	assert.Equal(t, uint64(1), p.lost.OrphanResponses)
+	requireLost(true)
 }
 
 // A link is remembered for idle after its last connection, not after its first.
