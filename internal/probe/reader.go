@@ -50,6 +50,19 @@ func (t *table[K, V]) each(m *ebpf.Map, f func(*K, *V)) error {
 	}
 }
 
+// keysIf are the keys of the entries that f picks. What has been read so far is returned with an error, too.
+func (t *table[K, V]) keysIf(m *ebpf.Map, f func(*K, *V) bool) ([]K, error) {
+	var keys []K
+	err := t.each(m, func(k *K, v *V) { keys = appendIf(keys, *k, f(k, v)) })
+	return keys, err
+}
+
+// removeIf removes the entries that f picks, once all have been read: a map that changes is not gone through reliably.
+func (t *table[K, V]) removeIf(m *ebpf.Map, f func(*K, *V) bool) error {
+	keys, err := t.keysIf(m, f)
+	return errors.Join(err, remove(m, keys))
+}
+
 // reader holds the buffers of every map.
 type reader struct {
 	connections table[uint64, bpf.KafkaConnection]

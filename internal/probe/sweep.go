@@ -46,25 +46,23 @@ func (p *Probe) Sweep(idle time.Duration) error {
 		p.missed = make(map[uint64]uint64)
 	}
 
-	var requests []bpf.KafkaRequestKey
-	errs = append(errs, p.reader.requests.each(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
-		requests = appendIf(requests, *k, stale(now, v.Time, p.alive[k.Connection]))
-	}))
+	requests, err := p.reader.requests.keysIf(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) bool {
+		return stale(now, v.Time, p.alive[k.Connection])
+	})
+	errs = append(errs, err)
 	p.lost.Unanswered += uint64(len(requests))
-	var pending []bpf.KafkaPendingKey
-	errs = append(errs, p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
-		pending = appendIf(pending, *k, stale(now, v.Time, p.alive[k.Connection]))
-	}))
-	var parked []bpf.KafkaRequestKey
-	errs = append(errs, p.reader.parked.each(m.Parked, func(k *bpf.KafkaRequestKey, v *bpf.KafkaParkedValue) {
-		if !older(now, v.Time, parkedAge) {
-			return
-		}
-		parked = append(parked, *k)
-		if v.Link != 0 {
+	pending, err := p.reader.pending.keysIf(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) bool {
+		return stale(now, v.Time, p.alive[k.Connection])
+	})
+	errs = append(errs, err)
+	parked, err := p.reader.parked.keysIf(m.Parked, func(k *bpf.KafkaRequestKey, v *bpf.KafkaParkedValue) bool {
+		orphan := older(now, v.Time, parkedAge)
+		if orphan && v.Link != 0 {
 			p.missed[v.Link] = max(p.missed[v.Link], v.Time)
 		}
-	}))
+		return orphan
+	})
+	errs = append(errs, err)
 	p.lost.OrphanResponses += uint64(len(parked))
 
 	errs = append(errs, p.sweepTransactions(now, idle))
@@ -85,12 +83,11 @@ func (p *Probe) Sweep(idle time.Duration) error {
 		errs = append(errs, p.forgetLinks(gone))
 	}
 	errs = append(errs, p.forgetIdle(now, idle), p.sweepNames())
-	var peers []bpf.KafkaTuple
-	errs = append(errs, p.reader.peers.each(m.Peers, func(k *bpf.KafkaTuple, id *uint64) {
-		peers = appendIf(peers, *k, !p.alive[*id] && connectionAge(now, *id) > deadAge)
-	}))
 	errs = append(errs,
-		remove(m.Connections, p.idle), remove(m.Peers, peers),
+		p.reader.peers.removeIf(m.Peers, func(_ *bpf.KafkaTuple, id *uint64) bool {
+			return !p.alive[*id] && connectionAge(now, *id) > deadAge
+		}),
+		remove(m.Connections, p.idle),
 		remove(m.Requests, requests), remove(m.Pending, pending), remove(m.Parked, parked), remove(m.Links, links),
 		p.nextEpoch())
 	return errors.Join(errs...)
@@ -98,55 +95,18 @@ func (p *Probe) Sweep(idle time.Duration) error {
 
 // forgetLinks removes everything that was learnt on links that are gone.
 func (p *Probe) forgetLinks(gone map[uint64]bool) error {
-	m := &p.objects.KafkaMaps
-	var (
-		offsets    []bpf.KafkaOffsetKey
-		watermarks []bpf.KafkaPartitionKey
-		times      []bpf.KafkaPartitionKey
-		sessions   []bpf.KafkaSessionKey
-		commits    []bpf.KafkaCommitsKey
-		members    []bpf.KafkaMemberKey
-		groups     []bpf.KafkaGroupKey
-		assigned   []bpf.KafkaAssignmentKey
-		shares     []bpf.KafkaShareKey
-		topics     []bpf.KafkaGoneKey
-	)
-	err := errors.Join(
-		p.reader.groups.each(m.Groups, func(k *bpf.KafkaGroupKey, _ *bpf.KafkaGroupValue) {
-			groups = appendIf(groups, *k, gone[k.Link])
-		}),
-		p.reader.assignments.each(m.Assignments, func(k *bpf.KafkaAssignmentKey, _ *bpf.KafkaAssignmentValue) {
-			assigned = appendIf(assigned, *k, gone[k.Link])
-		}),
-		p.reader.shares.each(m.Shares, func(k *bpf.KafkaShareKey, _ *bpf.KafkaShareValue) {
-			shares = appendIf(shares, *k, gone[k.Link])
-		}),
-		p.reader.gone.each(m.Gone, func(k *bpf.KafkaGoneKey, _ *uint64) {
-			topics = appendIf(topics, *k, gone[k.Link])
-		}),
-		p.reader.offsets.each(m.Offsets, func(k *bpf.KafkaOffsetKey, _ *bpf.KafkaOffsetValue) {
-			offsets = appendIf(offsets, *k, gone[k.Link])
-		}),
-		p.reader.watermarks.each(m.Watermarks, func(k *bpf.KafkaPartitionKey, _ *bpf.KafkaWatermarkValue) {
-			watermarks = appendIf(watermarks, *k, gone[k.Link])
-		}),
-		p.reader.times.each(m.Times, func(k *bpf.KafkaPartitionKey, _ *bpf.KafkaTimesValue) {
-			times = appendIf(times, *k, gone[k.Link])
-		}),
-		p.reader.sessions.each(m.Sessions, func(k *bpf.KafkaSessionKey, _ *bpf.KafkaSessionValue) {
-			sessions = appendIf(sessions, *k, gone[k.Link])
-		}),
-		p.reader.commits.each(m.Commits, func(k *bpf.KafkaCommitsKey, _ *bpf.KafkaCommitsValue) {
-			commits = appendIf(commits, *k, gone[k.Link])
-		}),
-		p.reader.members.each(m.Members, func(k *bpf.KafkaMemberKey, _ *bpf.KafkaMemberValue) {
-			members = appendIf(members, *k, gone[k.Link])
-		}),
-	)
-	return errors.Join(err,
-		remove(m.Offsets, offsets), remove(m.Watermarks, watermarks), remove(m.Times, times),
-		remove(m.Sessions, sessions), remove(m.Commits, commits), remove(m.Members, members),
-		remove(m.Groups, groups), remove(m.Assignments, assigned), remove(m.Shares, shares), remove(m.Gone, topics),
+	m, r := &p.objects.KafkaMaps, &p.reader
+	return errors.Join(
+		r.offsets.removeIf(m.Offsets, func(k *bpf.KafkaOffsetKey, _ *bpf.KafkaOffsetValue) bool { return gone[k.Link] }),
+		r.watermarks.removeIf(m.Watermarks, func(k *bpf.KafkaPartitionKey, _ *bpf.KafkaWatermarkValue) bool { return gone[k.Link] }),
+		r.times.removeIf(m.Times, func(k *bpf.KafkaPartitionKey, _ *bpf.KafkaTimesValue) bool { return gone[k.Link] }),
+		r.sessions.removeIf(m.Sessions, func(k *bpf.KafkaSessionKey, _ *bpf.KafkaSessionValue) bool { return gone[k.Link] }),
+		r.commits.removeIf(m.Commits, func(k *bpf.KafkaCommitsKey, _ *bpf.KafkaCommitsValue) bool { return gone[k.Link] }),
+		r.members.removeIf(m.Members, func(k *bpf.KafkaMemberKey, _ *bpf.KafkaMemberValue) bool { return gone[k.Link] }),
+		r.groups.removeIf(m.Groups, func(k *bpf.KafkaGroupKey, _ *bpf.KafkaGroupValue) bool { return gone[k.Link] }),
+		r.assignments.removeIf(m.Assignments, func(k *bpf.KafkaAssignmentKey, _ *bpf.KafkaAssignmentValue) bool { return gone[k.Link] }),
+		r.shares.removeIf(m.Shares, func(k *bpf.KafkaShareKey, _ *bpf.KafkaShareValue) bool { return gone[k.Link] }),
+		r.gone.removeIf(m.Gone, func(k *bpf.KafkaGoneKey, _ *uint64) bool { return gone[k.Link] }),
 	)
 }
 

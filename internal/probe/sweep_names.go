@@ -82,9 +82,6 @@ func (p *Probe) sweepNames() error {
 			ids = append(ids, uint64(id))
 		}
 	}
-	var names []uint64
-	err := p.reader.names.each(m.Names, func(k *uint64, _ *bpf.KafkaName) {
-		names = appendIf(names, *k, !used[state.NameID(*k)])
-	})
-	return errors.Join(err, remove(m.TopicIds, ids), remove(m.Names, names))
+	return errors.Join(remove(m.TopicIds, ids),
+		p.reader.names.removeIf(m.Names, func(k *uint64, _ *bpf.KafkaName) bool { return !used[state.NameID(*k)] }))
 }

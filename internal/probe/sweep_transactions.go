@@ -16,16 +16,14 @@ const openTransaction = 15 * time.Minute
 // sweepTransactions removes the offsets of transactions that nobody will commit any more.
 func (p *Probe) sweepTransactions(now uint64, idle time.Duration) error {
 	m := &p.objects.KafkaMaps
-	var producers []uint64
-	known := make(map[uint64]bool) // false: removed
-	errProducers := p.reader.producers.each(m.TxnProducers, func(k *uint64, v *bpf.KafkaTxnProducer) {
-		known[*k] = !older(now, v.Time, max(idle, openTransaction))
-		producers = appendIf(producers, *k, !known[*k])
+	kept := make(map[uint64]bool) // of the producers that there were
+	producers, errProducers := p.reader.producers.keysIf(m.TxnProducers, func(k *uint64, v *bpf.KafkaTxnProducer) bool {
+		kept[*k] = !older(now, v.Time, max(idle, openTransaction))
+		return !kept[*k]
 	})
-	var offsets []uint64
-	errOffsets := p.reader.txnOffsets.each(m.TxnOffsets, func(k *uint64, v *bpf.KafkaTxnOffset) {
-		kept, there := known[v.ProducerKey]
-		offsets = appendIf(offsets, *k, !kept && (there || older(now, v.Acked, openTransaction)))
+	errOffsets := p.reader.txnOffsets.removeIf(m.TxnOffsets, func(_ *uint64, v *bpf.KafkaTxnOffset) bool {
+		kept, there := kept[v.ProducerKey]
+		return !kept && (there || older(now, v.Acked, openTransaction))
 	})
-	return errors.Join(errProducers, errOffsets, remove(m.TxnProducers, producers), remove(m.TxnOffsets, offsets))
+	return errors.Join(errProducers, remove(m.TxnProducers, producers), errOffsets)
 }

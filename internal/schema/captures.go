@@ -255,26 +255,16 @@ var captures = []capture{
 	},
 	{
 		message: "ConsumerGroupHeartbeatRequest",
-		fields:  map[string]Register{"GroupId": RegGroup, "MemberId": RegMember, "MemberEpoch": RegGeneration},
+		fields:  epochHeartbeat,
 	},
 	{
 		message: "ConsumerGroupHeartbeatResponse",
-		fields: map[string]Register{
-			"ErrorCode":                             RegTopError,
-			"MemberId":                              RegMember,
-			"MemberEpoch":                           RegGeneration,
-			"Assignment.TopicPartitions.TopicId":    RegTopic,
-			"Assignment.TopicPartitions.Partitions": RegPartition,
-		},
-		reports: []reportAt{
-			{sink: SinkAssignment, before: "Assignment.TopicPartitions"},
-			{sink: SinkAssigned, end: "Assignment.TopicPartitions.Partitions"},
-			{sink: SinkMember, whole: true},
-		},
+		fields:  assignedByHeartbeat,
+		reports: assignment,
 	},
 	{
 		message: "StreamsGroupHeartbeatRequest",
-		fields:  map[string]Register{"GroupId": RegGroup, "MemberId": RegMember, "MemberEpoch": RegGeneration},
+		fields:  epochHeartbeat,
 	},
 	{
 		message: "StreamsGroupHeartbeatResponse",
@@ -283,22 +273,12 @@ var captures = []capture{
 	},
 	{
 		message: "ShareGroupHeartbeatRequest",
-		fields:  map[string]Register{"GroupId": RegGroup, "MemberId": RegMember, "MemberEpoch": RegGeneration},
+		fields:  epochHeartbeat,
 	},
 	{
 		message: "ShareGroupHeartbeatResponse",
-		fields: map[string]Register{
-			"ErrorCode":                             RegTopError,
-			"MemberId":                              RegMember,
-			"MemberEpoch":                           RegGeneration,
-			"Assignment.TopicPartitions.TopicId":    RegTopic,
-			"Assignment.TopicPartitions.Partitions": RegPartition,
-		},
-		reports: []reportAt{
-			{sink: SinkAssignment, before: "Assignment.TopicPartitions"},
-			{sink: SinkAssigned, end: "Assignment.TopicPartitions.Partitions"},
-			{sink: SinkMember, whole: true},
-		},
+		fields:  assignedByHeartbeat,
+		reports: assignment,
 	},
 	{
 		message: "ShareFetchRequest",
@@ -404,6 +384,24 @@ var captures = []capture{
 	},
 	{message: "WriteTxnMarkersResponse"},
 }
+
+// What the heartbeats of members with an epoch have in common (KIP-848, KIP-932, KIP-1071), and the answers to those that
+// are told their partitions.
+var (
+	epochHeartbeat      = map[string]Register{"GroupId": RegGroup, "MemberId": RegMember, "MemberEpoch": RegGeneration}
+	assignedByHeartbeat = map[string]Register{
+		"ErrorCode":                             RegTopError,
+		"MemberId":                              RegMember,
+		"MemberEpoch":                           RegGeneration,
+		"Assignment.TopicPartitions.TopicId":    RegTopic,
+		"Assignment.TopicPartitions.Partitions": RegPartition,
+	}
+	assignment = []reportAt{
+		{sink: SinkAssignment, before: "Assignment.TopicPartitions"},
+		{sink: SinkAssigned, end: "Assignment.TopicPartitions.Partitions"},
+		{sink: SinkMember, whole: true},
+	}
+)
 
 // What ShareFetch and ShareAcknowledge have in common.
 var (

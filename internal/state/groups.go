@@ -119,11 +119,8 @@ func (u *update) joinAssignments() {
 	}
 }
 
-// groupLabels are a group as it is published.
-type groupLabels struct {
-	cluster, group string
-	kind           GroupType
-}
+// groupLabels are a consumer group as it is published.
+type groupLabels struct{ cluster, group string }
 
 // groupEpoch is how far a group's generation has come.
 type groupEpoch struct {
@@ -138,7 +135,6 @@ type groupEpoch struct {
 func (u *update) publishMembers() {
 	type row struct {
 		GroupMembers
-		cluster    clusterID
 		generation int32
 		wanted     bool
 	}
@@ -156,7 +152,7 @@ func (u *update) publishMembers() {
 		}
 		r := rows[at]
 		if r == nil {
-			r = &row{cluster: link.cluster, GroupMembers: GroupMembers{
+			r = &row{GroupMembers: GroupMembers{
 				Cluster: u.clusterName(link.cluster), Group: u.Names[x.Group], Type: at.kind,
 			}}
 			rows[at] = r
@@ -180,26 +176,8 @@ func (u *update) publishMembers() {
 			r.State = GroupStable
 		}
 	}
-	// A rebalance may begin at one coordinator and end at another.
-	type memberScope struct {
-		clientScope
-		group NameID
-	}
-	joined := make(map[memberScope]uint64)
-	for i := range u.Groups {
-		g := &u.Groups[i]
-		if link := u.links[g.Link]; link != nil {
-			at := memberScope{link.scope(), g.Group}
-			joined[at] = max(joined[at], g.Joined)
-		}
-	}
-	for i := range u.Groups {
-		g := &u.Groups[i]
-		link := u.links[g.Link]
-		if link == nil || !link.Open || g.Joining <= joined[memberScope{link.scope(), g.Group}] || u.age(g.Joining) > rebalanceMax {
-			continue
-		}
-		if r := rows[key{clusterGroup: clusterGroup{link.cluster, g.Group}}]; r != nil && r.Members > 0 {
+	for at := range u.rebalancing() {
+		if r := rows[key{clusterGroup: at}]; r != nil && r.Members > 0 {
 			r.State = GroupRebalancing
 		}
 	}
@@ -214,7 +192,7 @@ func (u *update) publishMembers() {
 			}
 		}
 		if r.Type == ConsumerGroup {
-			r.Rebalances, r.Start = u.rebalances(groupLabels{r.Cluster, r.Group, r.Type}, r.generation)
+			r.Rebalances, r.Start = u.rebalances(groupLabels{r.Cluster, r.Group}, r.generation)
 		}
 		u.view.Members = append(u.view.Members, r.GroupMembers)
 	}
@@ -223,6 +201,31 @@ func (u *update) publishMembers() {
 			delete(u.model.epochs, labels)
 		}
 	}
+}
+
+// rebalancing are the groups of which a client awaits its assignment. What begins at one coordinator may end at another.
+func (u *update) rebalancing() map[clusterGroup]bool {
+	type member struct {
+		clientScope
+		group NameID
+	}
+	joined := make(map[member]uint64)
+	for i := range u.Groups {
+		g := &u.Groups[i]
+		if link := u.links[g.Link]; link != nil {
+			at := member{link.scope(), g.Group}
+			joined[at] = max(joined[at], g.Joined)
+		}
+	}
+	groups := make(map[clusterGroup]bool)
+	for i := range u.Groups {
+		g := &u.Groups[i]
+		link := u.links[g.Link]
+		if link != nil && link.Open && g.Joining > joined[member{link.scope(), g.Group}] && u.age(g.Joining) <= rebalanceMax {
+			groups[clusterGroup{link.cluster, g.Group}] = true
+		}
+	}
+	return groups
 }
 
 // rebalances counts how often a group's generation has been raised since it was first seen: by one with each
