@@ -24,12 +24,7 @@ import (
 func TestClientsAndOracles(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	broker, err := kafka.Start(ctx, kafka.Options{Version: os.Getenv("KAFKA_VERSION"), Dir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, broker.Stop()) })
-	oracle, err := broker.Oracle()
-	require.NoError(t, err)
-	t.Cleanup(oracle.Close)
+	broker, oracle := kafka.ForTest(ctx, t, kafka.Options{Version: os.Getenv("KAFKA_VERSION")})
 
 	const partitions, each = 3, 20
 	require.NoError(t, broker.CreateTopic(ctx, "orders", partitions))
@@ -55,6 +50,7 @@ func TestClientsAndOracles(t *testing.T) {
 		want.Committed[kafka.GroupPartition{Group: "console", Topic: "orders", Partition: p}] = each
 	}
 	var truth kafka.Truth
+	var err error
 	err = wait.Until(ctx, func() error {
 		if truth, err = oracle.Ask(ctx); err != nil {
 			return err

@@ -126,23 +126,10 @@ func (v *view) counters() map[string]float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	samples, err := v.Telemetry(ctx)
-	out := map[string]float64{}
 	if err != nil {
-		return out
+		return nil
 	}
-	for _, s := range samples {
-		name, own := strings.CutPrefix(s.Name, "otelcol_receiver_ebpf_kafka_")
-		if !own || s.Value == 0 {
-			continue
-		}
-		for _, label := range []string{"reason", "api", "map", "role", "state"} {
-			if value := s.Labels[label]; value != "" {
-				name += " " + value
-			}
-		}
-		out[name] = s.Value
-	}
-	return out
+	return samples.Own()
 }
 
 // What is read of OTLP's JSON. 64-bit integers are strings there.

@@ -161,20 +161,7 @@ func (v *view) counters(t *testing.T) map[string]float64 {
 		t.Errorf("%s: telemetry: %v", v.name, err)
 		return nil
 	}
-	out := map[string]float64{}
-	for _, s := range samples {
-		name, own := strings.CutPrefix(s.Name, "otelcol_receiver_ebpf_kafka_")
-		if !own || s.Value == 0 {
-			continue
-		}
-		for _, label := range []string{"reason", "api", "map", "role", "state"} {
-			if value := s.Labels[label]; value != "" {
-				name += " " + value
-			}
-		}
-		out[name] = s.Value
-	}
-	return out
+	return samples.Own()
 }
 
 // losses are the counters of what was left out.

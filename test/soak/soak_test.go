@@ -43,12 +43,7 @@ func TestSoak(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), *duration+2*startTimeout)
 	defer cancel()
-	broker, err := kafka.Start(ctx, kafka.Options{Version: os.Getenv("KAFKA_VERSION"), Dir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, broker.Stop()) })
-	oracle, err := broker.Oracle()
-	require.NoError(t, err)
-	t.Cleanup(oracle.Close)
+	broker, oracle := kafka.ForTest(ctx, t, kafka.Options{Version: os.Getenv("KAFKA_VERSION")})
 	for _, topic := range topics {
 		require.NoError(t, broker.CreateTopic(ctx, topic, partitions))
 	}

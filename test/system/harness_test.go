@@ -21,12 +21,7 @@ import (
 func TestLoadAndOracles(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), caseTimeout)
 	defer cancel()
-	broker, err := kafka.Start(ctx, kafka.Options{Version: os.Getenv("KAFKA_VERSION"), Dir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, broker.Stop()) })
-	oracle, err := broker.Oracle()
-	require.NoError(t, err)
-	t.Cleanup(oracle.Close)
+	broker, oracle := kafka.ForTest(ctx, t, kafka.Options{Version: os.Getenv("KAFKA_VERSION")})
 
 	l := newLoad(broker, oracle, "alone")
 	t.Cleanup(func() { require.NoError(t, l.stop()) })

@@ -74,12 +74,7 @@ type scene struct {
 }
 
 func (m *matrix) run(ctx context.Context, t *testing.T, version string) {
-	broker, err := kafka.Start(ctx, kafka.Options{Version: version, Dir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, broker.Stop()) })
-	oracle, err := broker.Oracle()
-	require.NoError(t, err)
-	t.Cleanup(oracle.Close)
+	broker, oracle := kafka.ForTest(ctx, t, kafka.Options{Version: version})
 	producer, err := newProducer(broker)
 	require.NoError(t, err)
 	t.Cleanup(producer.close)

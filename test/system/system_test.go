@@ -47,12 +47,7 @@ func TestLagEqualsBroker(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), caseTimeout)
 	defer cancel()
-	broker, err := kafka.Start(ctx, kafka.Options{Version: os.Getenv("KAFKA_VERSION"), Dir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, broker.Stop()) })
-	oracle, err := broker.Oracle()
-	require.NoError(t, err)
-	t.Cleanup(oracle.Close)
+	broker, oracle := kafka.ForTest(ctx, t, kafka.Options{Version: os.Getenv("KAFKA_VERSION")})
 
 	for _, s := range []situation{
 		{name: "socket before", backend: "socket"},
