@@ -162,12 +162,7 @@ static __always_inline long step_response_head(struct run *r, struct stream *s)
 			n->confirmed++;
 	}
 	peer_check(c);
-	if (!c->link)
-		link_enter(c, s->now);
-	if (!s->request.link)
-		s->request.link = c->link;
-	if (c->lost)
-		request_lost(c, c->lost);
+	link_request(c, &s->request, s->now);
 	enter_program(s, DIR_RESPONSE);
 	return GO_ON;
 }

@@ -454,12 +454,7 @@ static __always_inline void replay_parked(struct run *r)
 	again.connection->confirmed = 1;
 	/* it was late and no orphan: late ones in a row are no reason to doubt the place */
 	again.connection->streams[masked(again.connection->role == ROLE_CLIENT, 1)].orphans = 0;
-	if (!again.connection->link)
-		link_enter(again.connection, r->stream->now);
-	if (!s->request.link)
-		s->request.link = again.connection->link;
-	if (again.connection->lost)
-		request_lost(again.connection, again.connection->lost);
+	link_request(again.connection, &s->request, r->stream->now);
 	again.stream = s;
 	stream_rewind(s, DIR_RESPONSE);
 	s->now = r->stream->now;

@@ -117,6 +117,19 @@ __noinline long link_enter(struct connection *c, __u64 now)
 	return 0;
 }
 
+/* A request is of the link that its connection had; if that was not known then, of the one that it has by now. What
+ * was lost meanwhile is noted there.
+ */
+static __always_inline void link_request(struct connection *c, struct request *asked, __u64 now)
+{
+	if (!c->link)
+		link_enter(c, now);
+	if (!asked->link)
+		asked->link = c->link;
+	if (c->lost)
+		request_lost(c, c->lost);
+}
+
 /* Both ends on this host: the client's end counts. The client enters its connection before the broker
  * can answer, but its hook may run a little late: the broker's end looks a few times.
  */

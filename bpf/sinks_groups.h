@@ -14,20 +14,12 @@
 
 static __always_inline struct group_value *group_entry(__u64 link, __u64 group, __u64 now)
 {
-	struct group_value *v, blank = {};
+	struct group_value blank = {.first = now};
 	struct group_key k = {.link = link, .group = group};
 
 	if (!link || !usable(group))
 		return NULL;
-	v = bpf_map_lookup_elem(&groups, &k);
-	if (v)
-		return v;
-	blank.first = now;
-	if (no_room(bpf_map_update_elem(&groups, &k, &blank, BPF_NOEXIST))) {
-		drop(DROP_GROUPS_FULL);
-		return NULL;
-	}
-	return bpf_map_lookup_elem(&groups, &k);
+	return entry(&groups, &k, &blank, DROP_GROUPS_FULL);
 }
 
 /* A member of the classic protocol begins to rebalance: it was told so, or joins by itself. */

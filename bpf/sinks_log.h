@@ -17,7 +17,7 @@
 /* The entry of one partition, made when missing; NULL if there is no room. */
 static __noinline struct watermark_value *watermark_entry(struct stream *s)
 {
-	struct watermark_value *v, blank = {};
+	struct watermark_value blank = {};
 	struct partition_key k = {};
 
 	if (!s)
@@ -27,19 +27,12 @@ static __noinline struct watermark_value *watermark_entry(struct stream *s)
 	k.partition = s->regs[REG_PARTITION];
 	if (!usable(k.topic) || !k.link)
 		return NULL;
-	v = bpf_map_lookup_elem(&watermarks, &k);
-	if (v)
-		return v;
 	blank.high_watermark = OFFSET_NONE;
 	blank.last_stable = OFFSET_NONE;
 	blank.log_start = OFFSET_NONE;
 	blank.produced = OFFSET_NONE;
 	blank.position = OFFSET_NONE;
-	if (no_room(bpf_map_update_elem(&watermarks, &k, &blank, BPF_NOEXIST))) {
-		drop(DROP_WATERMARKS_FULL);
-		return NULL;
-	}
-	return bpf_map_lookup_elem(&watermarks, &k);
+	return entry(&watermarks, &k, &blank, DROP_WATERMARKS_FULL);
 }
 
 /* `asked`: when the request was sent. */
@@ -190,11 +183,7 @@ static __always_inline void sink_batch(struct run *r, struct stream *s)
 
 		if (!blank)
 			return;
-		if (no_room(bpf_map_update_elem(&times, &k, blank, BPF_NOEXIST))) {
-			drop(DROP_TIMES_FULL);
-			return;
-		}
-		t = bpf_map_lookup_elem(&times, &k);
+		t = entry(&times, &k, blank, DROP_TIMES_FULL);
 		if (!t)
 			return;
 	}

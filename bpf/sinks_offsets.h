@@ -33,6 +33,14 @@ static __always_inline void offset_put(const struct offset_key *k, const struct 
 		drop(DROP_OFFSETS_FULL);
 }
 
+static __always_inline void offset_put_newer(const struct offset_key *k, const struct offset_value *v)
+{
+	struct offset_value *old = bpf_map_lookup_elem(&offsets, k);
+
+	if (!old || old->time <= v->time)
+		offset_put(k, v);
+}
+
 static __always_inline void count_commit(struct run *r, struct stream *s)
 {
 	struct commits_key k = {};
@@ -42,34 +50,37 @@ static __always_inline void count_commit(struct run *r, struct stream *s)
 	k.group = s->request.group;
 	k.topic = s->regs[REG_TOPIC];
 	k.error = s->regs[REG_ERROR];
-	n = bpf_map_lookup_elem(&commits, &k);
-	if (!n) {
-		first.first = s->now;
-		if (no_room(bpf_map_update_elem(&commits, &k, &first, BPF_NOEXIST))) {
-			drop(DROP_COMMITS_FULL);
-			return;
-		}
-		n = bpf_map_lookup_elem(&commits, &k);
-		if (!n)
-			return;
-	}
-	__sync_fetch_and_add(&n->count, 1);
+	first.first = s->now;
+	n = entry(&commits, &k, &first, DROP_COMMITS_FULL);
+	if (n)
+		__sync_fetch_and_add(&n->count, 1);
+}
+
+/* One partition's answer to a commit: counts it, and fills in where it belongs and what was asked for, if that is
+ * known. False if there is nothing to be learnt from it.
+ */
+static __always_inline bool commit_acknowledged(struct run *r, struct stream *s, struct offset_key *k,
+						struct pending_value *asked, bool *known)
+{
+	if (!usable(s->regs[REG_TOPIC]) || !usable(s->request.group))
+		return false;
+	*known = pending_take(r, s, asked);
+	count_commit(r, s);
+	if (s->regs[REG_ERROR])
+		return false;
+	offset_key_fill(s, s->request.group, k);
+	return true;
 }
 
 static __always_inline void sink_commit_answered(struct run *r, struct stream *s)
 {
-	struct offset_value v = {}, *old;
 	struct pending_value asked = {};
+	struct offset_value v = {};
 	struct offset_key k;
 	bool known;
 
-	if (!usable(s->regs[REG_TOPIC]) || !usable(s->request.group))
+	if (!commit_acknowledged(r, s, &k, &asked, &known))
 		return;
-	known = pending_take(r, s, &asked);
-	count_commit(r, s);
-	if (s->regs[REG_ERROR])
-		return;
-	offset_key_fill(s, s->request.group, &k);
 	v.time = s->now;
 	if (known && v.time > asked.time + COMMIT_MAX_NS)
 		v.time = asked.time + COMMIT_MAX_NS; /* read late: somebody else may have committed since */
@@ -85,9 +96,7 @@ static __always_inline void sink_commit_answered(struct run *r, struct stream *s
 		v.offset = OFFSET_NONE;
 		v.source = OFFSET_UNKNOWN;
 	}
-	old = bpf_map_lookup_elem(&offsets, &k);
-	if (!old || old->time <= v.time)
-		offset_put(&k, &v);
+	offset_put_newer(&k, &v);
 }
 
 static __always_inline void sink_offset_fetched(struct run *r, struct stream *s)

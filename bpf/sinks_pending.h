@@ -10,6 +10,20 @@ static __always_inline bool no_room(long error)
 	return error && error != -EEXIST;
 }
 
+/* The entry of a key, made from `blank` when missing; NULL if there is no room, which is counted. */
+static __always_inline void *entry(void *map, const void *key, const void *blank, __u32 full)
+{
+	void *v = bpf_map_lookup_elem(map, key);
+
+	if (v)
+		return v;
+	if (no_room(bpf_map_update_elem(map, key, blank, BPF_NOEXIST))) {
+		drop(full);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(map, key);
+}
+
 static __always_inline bool usable(__u64 name)
 {
 	return name > NAME_INVALID;

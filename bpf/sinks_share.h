@@ -64,17 +64,10 @@ static __always_inline void sink_share_answered(struct run *r, struct stream *s)
 	k.group = s->request.group;
 	k.topic = s->regs[REG_TOPIC];
 	k.partition = s->regs[REG_PARTITION];
-	v = bpf_map_lookup_elem(&shares, &k);
-	if (!v) {
-		blank.first = s->now;
-		if (no_room(bpf_map_update_elem(&shares, &k, &blank, BPF_NOEXIST))) {
-			drop(DROP_SHARES_FULL);
-			return;
-		}
-		v = bpf_map_lookup_elem(&shares, &k);
-		if (!v)
-			return;
-	}
+	blank.first = s->now;
+	v = entry(&shares, &k, &blank, DROP_SHARES_FULL);
+	if (!v)
+		return;
 	__sync_fetch_and_add(&v->accepted, asked.value & SHARE_MASK);
 	__sync_fetch_and_add(&v->released, asked.value >> SHARE_BITS & SHARE_MASK);
 	__sync_fetch_and_add(&v->rejected, asked.value >> (2 * SHARE_BITS) & SHARE_MASK);

@@ -96,18 +96,13 @@ static __always_inline bool txn_put(struct run *r, struct stream *s, const struc
 
 static __always_inline void sink_txn_commit_answered(struct run *r, struct stream *s)
 {
-	struct offset_value v = {}, *old;
 	struct pending_value asked = {};
+	struct offset_value v = {};
 	struct offset_key k;
 	bool known;
 
-	if (!usable(s->regs[REG_TOPIC]) || !usable(s->request.group))
+	if (!commit_acknowledged(r, s, &k, &asked, &known))
 		return;
-	known = pending_take(r, s, &asked);
-	count_commit(r, s);
-	if (s->regs[REG_ERROR])
-		return;
-	offset_key_fill(s, s->request.group, &k);
 	if (known && asked.value >= 0 && txn_put(r, s, &k, &asked))
 		return;
 	/* the transaction's end will change the offset to one that is not known */
@@ -119,9 +114,7 @@ static __always_inline void sink_txn_commit_answered(struct run *r, struct strea
 	v.time = s->now;
 	v.acked = s->now;
 	v.source = OFFSET_UNKNOWN;
-	old = bpf_map_lookup_elem(&offsets, &k);
-	if (!old || old->time <= v.time)
-		offset_put(&k, &v);
+	offset_put_newer(&k, &v);
 }
 
 /* The same client id and producer id may exist in two clusters. */
