@@ -211,12 +211,15 @@ static __always_inline long step_park(struct run *r, struct stream *s)
 	return GO_ON;
 }
 
+/* What it says counts from here on: bytes that were no frame have left out no names either. */
 static __always_inline void count_frame(struct stream *s)
 {
 	struct counters *n = counters();
 
-	if (n)
-		n->frames[masked(s->api * 2 + s->kind, API_KEYS * 2 - 1)]++;
+	if (!n)
+		return;
+	n->frames[masked(s->api * 2 + s->kind, API_KEYS * 2 - 1)]++;
+	n->drops[DROP_NAME_TOO_LONG] += s->too_long;
 }
 
 #define API_PRODUCE 0

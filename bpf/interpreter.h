@@ -34,7 +34,7 @@ static __always_inline long step_string(struct run *r, struct stream *s, const s
 			if (length > NAME_MAX_LENGTH) {
 				if (op->flags & OP_FLAG_CLIENT_ID && !r->connection->confirmed)
 					return lose(r, s, DROP_BAD_HEADER);
-				drop(DROP_NAME_TOO_LONG);
+				s->too_long++;
 				s->skip = length;
 			}
 			set_register(s, op, length < 0 ? NAME_NONE : NAME_INVALID);

@@ -109,7 +109,8 @@ type KafkaConnection struct {
 		Decoded      uint8
 		Embedded     uint8
 		Replay       uint32
-		Pad2         [2]uint32
+		TooLong      uint32
+		Pad2         uint32
 	}
 	Tuple            KafkaTuple
 	Id               uint64
@@ -402,7 +403,8 @@ type KafkaParkedValue struct {
 		Decoded      uint8
 		Embedded     uint8
 		Replay       uint32
-		Pad2         [2]uint32
+		TooLong      uint32
+		Pad2         uint32
 	}
 	Length uint32
 	Filled uint32

@@ -31,6 +31,7 @@ static __always_inline void stream_rewind(struct stream *s, __u32 kind)
 	s->tags_left = 0;
 	s->frame_left = 0;
 	s->embedded = 0;
+	s->too_long = 0;
 }
 
 /* Embedded bytes are not the message that they were taken for: pass over the rest of them. */

@@ -150,7 +150,8 @@ struct stream {
 	__u8 decoded;	    /* requests: its body is gone through, not passed over */
 	__u8 embedded;	    /* 1 and the depth of the arrays around the embedded message; 0: in none */
 	__u32 replay;	    /* ... the one with this correlation id */
-	__u32 pad2[2];
+	__u32 too_long;	    /* names of this frame that are left out */
+	__u32 pad2;
 };
 
 struct connection {

@@ -30,6 +30,26 @@ func TestLongGroupName(t *testing.T) {
 	s.requireUnderstands(t, "after")
 }
 
+// A client reads a response before the hook of its request has run: nothing tells yet which of the two it sends. What
+// looks like a request with a long name in it has left out nothing.
+func TestLongNameInNoRequest(t *testing.T) {
+	s := situate(t, roomy)
+	var asif []byte
+	asif = binary.BigEndian.AppendUint32(asif, 4+4+2+2+2+4+4+2+1000) // as a response: its size,
+	asif = binary.BigEndian.AppendUint32(asif, 3)                    // and the id of the request; as a request: Produce 3
+	asif = binary.BigEndian.AppendUint32(asif, 7)                    // correlation id
+	asif = binary.BigEndian.AppendUint16(asif, 0)                    // client id
+	asif = binary.BigEndian.AppendUint16(asif, 0)                    // transactional id
+	asif = binary.BigEndian.AppendUint16(asif, 1)                    // acks
+	asif = binary.BigEndian.AppendUint32(asif, 0)                    // timeout
+	asif = binary.BigEndian.AppendUint32(asif, 1)                    // topics
+	asif = binary.BigEndian.AppendUint16(asif, 300)                  // name
+	asif = append(asif, bytes.Repeat([]byte{0xff}, 1000)...)
+	s.feed(false, asif)
+	require.Equal(t, none, s.left())
+	s.requireUnderstands(t, "after")
+}
+
 // Names are bytes to Kafka's wire format: they are kept as they are.
 func TestNamesThatAreNotUTF8(t *testing.T) {
 	s := situate(t, roomy)
