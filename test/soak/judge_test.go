@@ -26,13 +26,19 @@ type sighting struct {
 	key   kafka.GroupPartition
 	lag   bool
 	value int64
-	time  time.Time
+	time  time.Time // when the snapshot began
+}
+
+// A sighted value was read from the kernel between its time and then: on a busy machine a snapshot takes a while.
+type sighted struct {
+	sighting
+	by time.Time
 }
 
 // sightings are the values that the collector has exposed, each once.
 type sightings struct {
 	mutex sync.Mutex
-	all   []sighting
+	all   []sighted
 }
 
 func (s *sightings) keep(ctx context.Context, c *collector.Collector) error {
@@ -52,6 +58,7 @@ func (s *sightings) keep(ctx context.Context, c *collector.Collector) error {
 			}
 			return err
 		}
+		now := time.Now()
 		for _, sample := range samples {
 			lag := sample.Name == "kafka_consumer_group_lag"
 			if !lag && sample.Name != "kafka_consumer_group_offset" {
@@ -65,7 +72,7 @@ func (s *sightings) keep(ctx context.Context, c *collector.Collector) error {
 			if !known[one] {
 				known[one] = true
 				s.mutex.Lock()
-				s.all = append(s.all, one)
+				s.all = append(s.all, sighted{one, now})
 				s.mutex.Unlock()
 			}
 		}
@@ -88,15 +95,15 @@ func (v verdict) String() string {
 }
 
 // judge holds every sighting against the broker's answers around it.
-func judge(h *history, seen *sightings) verdict {
+func judge(h *history, all *sightings) verdict {
 	var v verdict
-	for _, s := range seen.all {
+	for _, s := range all.all {
 		committed := func(t kafka.Truth) (int64, bool) { n, ok := t.Committed[s.key]; return n, ok }
 		end := func(t kafka.Truth) (int64, bool) {
 			b, ok := t.Bounds[kafka.Partition{Topic: s.key.Topic, Partition: s.key.Partition}]
 			return b.End, ok
 		}
-		offsets, ok := h.around(s.time.Add(-acknowledged), s.time, committed)
+		offsets, ok := h.around(s.time.Add(-acknowledged), s.by, committed)
 		if !ok {
 			v.unjudged++
 			continue
@@ -104,7 +111,7 @@ func judge(h *history, seen *sightings) verdict {
 		want := offsets
 		if s.lag {
 			v.lags++
-			ends, ok := h.around(s.time.Add(-fetched), s.time, end)
+			ends, ok := h.around(s.time.Add(-fetched), s.by, end)
 			if !ok {
 				v.lags--
 				v.unjudged++
@@ -113,7 +120,7 @@ func judge(h *history, seen *sightings) verdict {
 			want = bounds{max(0, ends.low-offsets.high), max(0, ends.high-offsets.low)}
 		} else {
 			v.offsets++
-			if exact, ok := h.around(s.time, s.time, committed); ok && exact.has(s.value) {
+			if exact, ok := h.around(s.time, s.by, committed); ok && exact.has(s.value) {
 				v.strict++
 			}
 		}
@@ -152,15 +159,16 @@ func TestJudge(t *testing.T) {
 		{sighting{key: k, value: 52, time: at(5.5)}, false},
 		{sighting{key: k, value: 40, time: at(5.5)}, false}, // the acknowledgement had not been read yet
 		{sighting{key: k, value: 39, time: at(5.5)}, true},
-		{sighting{key: k, value: 61, time: at(5.5)}, true}, // ahead of the broker
+		{sighting{key: k, value: 61, time: at(5.5)}, true},  // ahead of the broker
+		{sighting{key: k, value: 61, time: at(5.9)}, false}, // read while it was committed
 		{sighting{key: k, lag: true, value: 100, time: at(5.5)}, false},
 		{sighting{key: k, lag: true, value: 69, time: at(5.5)}, true},
 		{sighting{key: k, lag: true, value: 121, time: at(5.5)}, true},
 	} {
-		v := judge(h, &sightings{all: []sighting{test.s}})
+		v := judge(h, &sightings{all: []sighted{{test.s, test.s.time.Add(250 * time.Millisecond)}}})
 		assert.Equal(t, test.wrong, len(v.wrong) == 1, "%+v: %v", test.s, v)
 		assert.Zero(t, v.unjudged)
 	}
-	assert.Equal(t, 1, judge(h, &sightings{all: []sighting{{key: k, time: at(-1)}}}).unjudged)
-	assert.Equal(t, 1, judge(h, &sightings{all: []sighting{{key: k, time: at(100)}}}).unjudged)
+	assert.Equal(t, 1, judge(h, &sightings{all: []sighted{{sighting{key: k, time: at(-1)}, at(-1)}}}).unjudged)
+	assert.Equal(t, 1, judge(h, &sightings{all: []sighted{{sighting{key: k, time: at(100)}, at(100)}}}).unjudged)
 }
