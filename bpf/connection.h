@@ -4,6 +4,9 @@
 
 #include "interpreter.h"
 
+/* Received beside the stream or left in it: looked at, packets that were sent, urgent data. */
+#define MSG_NOT_CONSUMED (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)
+
 static __always_inline bool port_wanted(const struct tuple *t)
 {
 	if (!port_count)
@@ -69,18 +72,27 @@ static __always_inline struct connection *connection_create(__u64 key, const str
 	if (!c)
 		return NULL;
 	c->tuple = *t;
+	c->socket = key;
 	c->id = now << 10 | (bpf_get_smp_processor_id() & 1023); /* one CPU makes one at a time */
 	return c;
 }
 
-/* One call's bytes. `at` says where they are; result > 0. */
-static __noinline long feed(struct connection *c, __u64 key, __u32 direction, struct cursor *at, __u64 now)
+/* One call's bytes. `at` says where they are; there is one at least. Global: gone through once by the
+ * verifier, from wherever it is called.
+ */
+__noinline long feed(struct connection *c, __u32 direction, struct cursor *at, __u64 now)
 {
-	struct stream *s = &c->streams[masked(direction, 1)];
-	struct run r = {.connection = c, .stream = s, .id = c->id};
 	struct counters *n;
+	struct run r = {};
+	struct stream *s;
 	__u32 kind;
 
+	if (!c || !at)
+		return 0;
+	s = &c->streams[masked(direction, 1)];
+	r.connection = c;
+	r.stream = s;
+	r.id = c->id;
 	if (__sync_lock_test_and_set(&s->busy, 1)) {
 		/* Kafka clients take turns on a connection; this one does not, or a hook was overtaken */
 		s->lost = 1;
@@ -107,11 +119,11 @@ static __noinline long feed(struct connection *c, __u64 key, __u32 direction, st
 	stream_disturbed(c, s);
 	__sync_lock_test_and_set(&s->busy, 0); /* the BPF target has no release store */
 	if (!c->confirmed && c->failures > FAILURES_TO_IGNORE) {
-		ignore_connection(key, c);
-		forget_connection(key);
+		ignore_connection(c);
+		forget_connection(c->socket);
 	} else if (c->confirmed && role_wanted && c->role != role_wanted) {
-		ignore_connection(key, c);
-		forget_connection(key);
+		ignore_connection(c);
+		forget_connection(c->socket);
 	}
 	return 0;
 }

@@ -27,7 +27,10 @@ static __always_inline enum cursor_state cursor_look(struct cursor *c)
 		return CURSOR_BYTES;
 	if (!c->left)
 		return CURSOR_END;
-	if (!c->vectors || bpf_probe_read_user(&v, sizeof(v), (void *)c->vector))
+	if (!c->vectors)
+		return CURSOR_UNSEEN;
+	if (c->kernel_vector ? bpf_probe_read_kernel(&v, sizeof(v), (void *)c->vector)
+			     : bpf_probe_read_user(&v, sizeof(v), (void *)c->vector))
 		return CURSOR_UNSEEN;
 	c->vector += sizeof(v);
 	c->vectors--;

@@ -52,8 +52,9 @@ static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, 
 	}
 	n = counters();
 	if (n)
-		n->calls[direction]++;
-	feed(c, key.address, direction, &at, now);
+		n->calls[masked(direction, 1)]++;
+	feed_unseen(c, sk, direction, result);
+	feed(c, direction, &at, now);
 	return 0;
 }
 

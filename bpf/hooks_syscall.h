@@ -24,11 +24,11 @@ static __always_inline struct sock *socket_of(struct task_struct *task, __u32 fd
 
 struct messages {
 	struct connection *c;
-	__u64 key;
 	__u64 headers;
 	__u64 now;
 	__u32 direction;
 	__u32 discarded;
+	__u32 bytes;
 };
 
 /* One message of sendmmsg or recvmmsg: the kernel has written its length beside its header. */
@@ -43,7 +43,8 @@ static long each_message(__u32 i, struct messages *m)
 	at.left = length;
 	if (!m->discarded)
 		at_message(&at, header, length);
-	feed(m->c, m->key, m->direction, &at, m->now);
+	m->bytes += length;
+	feed(m->c, m->direction, &at, m->now);
 	return GO_ON;
 }
 
@@ -106,7 +107,6 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 	if (several) {
 		struct messages m = {
 			.c = c,
-			.key = key.address,
 			.headers = call.args[1],
 			.now = now,
 			.direction = direction,
@@ -114,8 +114,11 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 		};
 
 		bpf_loop(result > IOV_MAX ? IOV_MAX : result, each_message, &m, 0);
+		if (sequence_gap(c, sk, direction, m.bytes))
+			c->streams[masked(direction, 1)].lost = 1; /* before one of them */
 		return 0;
 	}
-	feed(c, key.address, direction, &at, now);
+	feed_unseen(c, sk, direction, result);
+	feed(c, direction, &at, now);
 	return 0;
 }

@@ -58,6 +58,6 @@ int feed_test(struct bpf_raw_tracepoint_args *ctx)
 		if (!c)
 			return 1;
 	}
-	feed(c, key, direction, &at, now);
+	feed(c, direction, &at, now);
 	return 0;
 }

@@ -4,6 +4,7 @@
 // Entry points only; each header has one job.
 #include "hooks_socket.h"
 #include "hooks_syscall.h"
+#include "hooks_tcp.h"
 #include "hooks_lifecycle.h"
 #include "hooks_test.h"
 

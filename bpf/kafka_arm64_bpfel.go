@@ -63,22 +63,24 @@ type KafkaConnection struct {
 		}
 		Carry [64]uint8
 		At    struct {
-			_       structs.HostLayout
-			Address uint64
-			Segment uint64
-			Left    uint64
-			Vector  uint64
-			Vectors uint32
-			Kernel  uint32
+			_            structs.HostLayout
+			Address      uint64
+			Segment      uint64
+			Left         uint64
+			Vector       uint64
+			Vectors      uint32
+			Kernel       uint16
+			KernelVector uint16
 		}
 		Start struct {
-			_       structs.HostLayout
-			Address uint64
-			Segment uint64
-			Left    uint64
-			Vector  uint64
-			Vectors uint32
-			Kernel  uint32
+			_            structs.HostLayout
+			Address      uint64
+			Segment      uint64
+			Left         uint64
+			Vector       uint64
+			Vectors      uint32
+			Kernel       uint16
+			KernelVector uint16
 		}
 		Now          uint64
 		Varint       uint64
@@ -113,6 +115,7 @@ type KafkaConnection struct {
 		Pad2         uint32
 	}
 	Tuple            KafkaTuple
+	Socket           uint64
 	Id               uint64
 	Link             uint64
 	Client           uint64
@@ -129,6 +132,9 @@ type KafkaConnection struct {
 	MmsgNext         uint32
 	MmsgNextReceived uint32
 	Unanswered       uint32
+	Sequence         [2]uint32
+	Sequenced        [2]uint8
+	Pad3             [6]uint8
 	Lost             uint64
 	Joining          uint64
 }
@@ -357,22 +363,24 @@ type KafkaParkedValue struct {
 		}
 		Carry [64]uint8
 		At    struct {
-			_       structs.HostLayout
-			Address uint64
-			Segment uint64
-			Left    uint64
-			Vector  uint64
-			Vectors uint32
-			Kernel  uint32
+			_            structs.HostLayout
+			Address      uint64
+			Segment      uint64
+			Left         uint64
+			Vector       uint64
+			Vectors      uint32
+			Kernel       uint16
+			KernelVector uint16
 		}
 		Start struct {
-			_       structs.HostLayout
-			Address uint64
-			Segment uint64
-			Left    uint64
-			Vector  uint64
-			Vectors uint32
-			Kernel  uint32
+			_            structs.HostLayout
+			Address      uint64
+			Segment      uint64
+			Left         uint64
+			Vector       uint64
+			Vectors      uint32
+			Kernel       uint16
+			KernelVector uint16
 		}
 		Now          uint64
 		Varint       uint64
@@ -578,6 +586,17 @@ const (
 	KafkaSinkSINKS                 KafkaSink = 27
 )
 
+type KafkaTcpCall struct {
+	_         structs.HostLayout
+	Sk        uint64
+	Message   uint64
+	Left      uint64
+	Sequence  uint32
+	Flags     uint32
+	Direction uint32
+	Pad       uint32
+}
+
 type KafkaTimesValue struct {
 	_      structs.HostLayout
 	Points [16]struct {
@@ -673,13 +692,19 @@ const (
 	KafkaMapSessions           = "sessions"
 	KafkaMapShares             = "shares"
 	KafkaMapStats              = "stats"
+	KafkaMapTcpCalls           = "tcp_calls"
 	KafkaMapTimes              = "times"
 	KafkaMapTopicIds           = "topic_ids"
 	KafkaMapTrace              = "trace"
 	KafkaMapTxnOffsets         = "txn_offsets"
 	KafkaMapTxnProducers       = "txn_producers"
 	KafkaMapWatermarks         = "watermarks"
+	KafkaProgEnterRecvmsg      = "enter_recvmsg"
+	KafkaProgEnterSendmsg      = "enter_sendmsg"
 	KafkaProgFeedTest          = "feed_test"
+	KafkaProgFexitRecvmsg      = "fexit_recvmsg"
+	KafkaProgFexitSendmsg      = "fexit_sendmsg"
+	KafkaProgLeaveSocket       = "leave_socket"
 	KafkaProgSocketReceived    = "socket_received"
 	KafkaProgSocketSent        = "socket_sent"
 	KafkaProgSocketState       = "socket_state"
@@ -696,6 +721,7 @@ const (
 	KafkaVarPortCount          = "port_count"
 	KafkaVarPorts              = "ports"
 	KafkaVarPrograms           = "programs"
+	KafkaVarReceiveFlagsAt     = "receive_flags_at"
 	KafkaVarRoleWanted         = "role_wanted"
 	KafkaVarTraceReports       = "trace_reports"
 	KafkaVarTrackPositions     = "track_positions"
@@ -751,7 +777,12 @@ type KafkaSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KafkaProgramSpecs struct {
+	EnterRecvmsg   *ebpf.ProgramSpec `ebpf:"enter_recvmsg"`
+	EnterSendmsg   *ebpf.ProgramSpec `ebpf:"enter_sendmsg"`
 	FeedTest       *ebpf.ProgramSpec `ebpf:"feed_test"`
+	FexitRecvmsg   *ebpf.ProgramSpec `ebpf:"fexit_recvmsg"`
+	FexitSendmsg   *ebpf.ProgramSpec `ebpf:"fexit_sendmsg"`
+	LeaveSocket    *ebpf.ProgramSpec `ebpf:"leave_socket"`
 	SocketReceived *ebpf.ProgramSpec `ebpf:"socket_received"`
 	SocketSent     *ebpf.ProgramSpec `ebpf:"socket_sent"`
 	SocketState    *ebpf.ProgramSpec `ebpf:"socket_state"`
@@ -783,6 +814,7 @@ type KafkaMapSpecs struct {
 	Sessions        *ebpf.MapSpec `ebpf:"sessions"`
 	Shares          *ebpf.MapSpec `ebpf:"shares"`
 	Stats           *ebpf.MapSpec `ebpf:"stats"`
+	TcpCalls        *ebpf.MapSpec `ebpf:"tcp_calls"`
 	Times           *ebpf.MapSpec `ebpf:"times"`
 	TopicIds        *ebpf.MapSpec `ebpf:"topic_ids"`
 	Trace           *ebpf.MapSpec `ebpf:"trace"`
@@ -806,6 +838,7 @@ type KafkaVariableSpecs struct {
 	PortCount          *ebpf.VariableSpec `ebpf:"port_count"`
 	Ports              *ebpf.VariableSpec `ebpf:"ports"`
 	Programs           *ebpf.VariableSpec `ebpf:"programs"`
+	ReceiveFlagsAt     *ebpf.VariableSpec `ebpf:"receive_flags_at"`
 	RoleWanted         *ebpf.VariableSpec `ebpf:"role_wanted"`
 	TraceReports       *ebpf.VariableSpec `ebpf:"trace_reports"`
 	TrackPositions     *ebpf.VariableSpec `ebpf:"track_positions"`
@@ -859,6 +892,7 @@ type KafkaMaps struct {
 	Sessions        *ebpf.Map `ebpf:"sessions"`
 	Shares          *ebpf.Map `ebpf:"shares"`
 	Stats           *ebpf.Map `ebpf:"stats"`
+	TcpCalls        *ebpf.Map `ebpf:"tcp_calls"`
 	Times           *ebpf.Map `ebpf:"times"`
 	TopicIds        *ebpf.Map `ebpf:"topic_ids"`
 	Trace           *ebpf.Map `ebpf:"trace"`
@@ -889,6 +923,7 @@ func (m *KafkaMaps) Close() error {
 		m.Sessions,
 		m.Shares,
 		m.Stats,
+		m.TcpCalls,
 		m.Times,
 		m.TopicIds,
 		m.Trace,
@@ -913,6 +948,7 @@ type KafkaVariables struct {
 	PortCount          *ebpf.Variable `ebpf:"port_count"`
 	Ports              *ebpf.Variable `ebpf:"ports"`
 	Programs           *ebpf.Variable `ebpf:"programs"`
+	ReceiveFlagsAt     *ebpf.Variable `ebpf:"receive_flags_at"`
 	RoleWanted         *ebpf.Variable `ebpf:"role_wanted"`
 	TraceReports       *ebpf.Variable `ebpf:"trace_reports"`
 	TrackPositions     *ebpf.Variable `ebpf:"track_positions"`
@@ -930,7 +966,12 @@ type KafkaVariables struct {
 //
 // It can be passed to LoadKafkaObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KafkaPrograms struct {
+	EnterRecvmsg   *ebpf.Program `ebpf:"enter_recvmsg"`
+	EnterSendmsg   *ebpf.Program `ebpf:"enter_sendmsg"`
 	FeedTest       *ebpf.Program `ebpf:"feed_test"`
+	FexitRecvmsg   *ebpf.Program `ebpf:"fexit_recvmsg"`
+	FexitSendmsg   *ebpf.Program `ebpf:"fexit_sendmsg"`
+	LeaveSocket    *ebpf.Program `ebpf:"leave_socket"`
 	SocketReceived *ebpf.Program `ebpf:"socket_received"`
 	SocketSent     *ebpf.Program `ebpf:"socket_sent"`
 	SocketState    *ebpf.Program `ebpf:"socket_state"`
@@ -940,7 +981,12 @@ type KafkaPrograms struct {
 
 func (p *KafkaPrograms) Close() error {
 	return _KafkaClose(
+		p.EnterRecvmsg,
+		p.EnterSendmsg,
 		p.FeedTest,
+		p.FexitRecvmsg,
+		p.FexitSendmsg,
+		p.LeaveSocket,
 		p.SocketReceived,
 		p.SocketSent,
 		p.SocketState,

@@ -43,6 +43,7 @@ struct bpf_raw_tracepoint_args {
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
+#define TCP_ESTABLISHED 1
 #define TCP_CLOSE 7
 #define MSG_OOB 1
 #define MSG_PEEK 2
@@ -105,6 +106,51 @@ struct sock {
 	__u16 sk_protocol;
 };
 
+/* of Linux 6.0 and newer, where there are single buffers */
+struct iov_iter___single {
+	void *ubuf;
+};
+
+/* 6.4 and newer */
+struct iov_iter___renamed {
+	const void *__iov;
+};
+
+/* 5.14 and newer */
+struct iov_iter___named {
+	__u8 iter_type;
+};
+
+/* older than each of these */
+struct iov_iter___flags {
+	unsigned int type;
+	const void *iov;
+};
+
+struct iov_iter {
+	unsigned long iov_offset;
+	unsigned long count;
+};
+
+enum iter_type {
+	ITER_IOVEC,
+	ITER_UBUF,
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
+};
+
+struct inet_connection_sock {
+	const void *icsk_ulp_ops;
+};
+
+struct tcp_sock {
+	__u32 copied_seq;
+	__u32 write_seq;
+	__u32 urg_seq;
+};
+
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
@@ -130,18 +176,31 @@ struct task_struct {
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long r10;
+	unsigned long r8;
 	unsigned long ax;
+	unsigned long cx;
 	unsigned long dx;
 	unsigned long si;
 	unsigned long di;
 	unsigned long orig_ax;
 };
+
+/* of a function of the kernel's, as a kprobe finds them */
+#define PARAMETER_1(ctx) ((ctx)->di)
+#define PARAMETER_2(ctx) ((ctx)->si)
+#define PARAMETER_4(ctx) ((ctx)->cx)
+#define PARAMETER_5(ctx) ((ctx)->r8)
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
 	__u64 orig_x0;
 	__s32 syscallno;
 };
+
+#define PARAMETER_1(ctx) ((ctx)->regs[0])
+#define PARAMETER_2(ctx) ((ctx)->regs[1])
+#define PARAMETER_4(ctx) ((ctx)->regs[3])
+#define PARAMETER_5(ctx) ((ctx)->regs[4])
 #else
 #error "only x86-64 and arm64"
 #endif

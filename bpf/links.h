@@ -154,7 +154,7 @@ static __always_inline void peer_check(struct connection *c)
 	}
 }
 
-static __always_inline void ignore_connection(__u64 key, struct connection *c)
+static __always_inline void ignore_connection(struct connection *c)
 {
 	struct ignored_value v = {
 		.local_port = c->tuple.local_port,
@@ -164,7 +164,7 @@ static __always_inline void ignore_connection(__u64 key, struct connection *c)
 	};
 	struct counters *n = counters();
 
-	bpf_map_update_elem(&ignored, &key, &v, BPF_ANY);
+	bpf_map_update_elem(&ignored, &c->socket, &v, BPF_ANY);
 	if (n)
 		n->ignored++;
 }

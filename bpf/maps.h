@@ -44,11 +44,14 @@ MAP(shares, BPF_MAP_TYPE_HASH, struct share_key, struct share_value, 16384);
 MAP(members, BPF_MAP_TYPE_HASH, struct member_key, struct member_value, 16384);
 MAP(peers, BPF_MAP_TYPE_HASH, struct tuple, __u64, 16384);
 
-/* Connections that do not speak Kafka: the only map that may forget. */
+/* Connections that do not speak Kafka: one of two maps that may forget. */
 MAP(ignored, BPF_MAP_TYPE_LRU_HASH, __u64, struct ignored_value, 65536);
 
 /* Responses that overtook their request: a few at any time, each in flight for microseconds. */
 MAP(parked, BPF_MAP_TYPE_HASH, struct request_key, struct parked_value, 256);
+
+/* What each thread called last, of backend `kprobe`. One that is forgotten is noticed by its bytes. */
+MAP(tcp_calls, BPF_MAP_TYPE_LRU_HASH, __u64, struct tcp_call, 16384);
 
 MAP(stats, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counters, 1);
 

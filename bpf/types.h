@@ -101,12 +101,24 @@ struct request_key {
 
 /* The bytes of one call, as far as they have not been looked at. */
 struct cursor {
-	__u64 address; /* of the current segment */
-	__u64 segment; /* bytes left in it */
-	__u64 left;    /* bytes of the call behind the current segment */
-	__u64 vector;  /* user address of the next struct iovec */
-	__u32 vectors; /* iovecs left */
-	__u32 kernel;  /* the bytes are in kernel memory */
+	__u64 address;	     /* of the current segment */
+	__u64 segment;	     /* bytes left in it */
+	__u64 left;	     /* bytes of the call behind the current segment */
+	__u64 vector;	     /* address of the next struct iovec */
+	__u32 vectors;	     /* iovecs left */
+	__u16 kernel;	     /* the bytes are in kernel memory */
+	__u16 kernel_vector; /* the iovecs are */
+};
+
+/* A thread's call to send or receive. */
+struct tcp_call {
+	__u64 sk;
+	__u64 message;
+	__u64 left; /* bytes that it had not yet taken or filled */
+	__u32 sequence;
+	__u32 flags;
+	__u32 direction;
+	__u32 pad;
 };
 
 /* One direction of a connection: the interpreter's whole state between two calls, and the call that it
@@ -157,7 +169,8 @@ struct stream {
 struct connection {
 	struct stream streams[2]; /* sent, received */
 	struct tuple tuple;
-	__u64 id; /* unique: a reused struct sock is another connection */
+	__u64 socket; /* address of its struct sock */
+	__u64 id;     /* unique: a reused struct sock is another connection */
 	__u64 link;
 	__u64 client;
 	__u64 start_time;
@@ -172,9 +185,12 @@ struct connection {
 	__u8 peer_checks;
 	__u32 mmsg_next; /* sendmmsg, recvmmsg: messages done of this call, by direction */
 	__u32 mmsg_next_received;
-	__u32 unanswered; /* requests before any response was understood */
-	__u64 lost;	  /* when a request was not understood while nothing was known of the link; 0: never */
-	__u64 joining;	  /* its member rebalances since; 0: it does not */
+	__u32 unanswered;  /* requests before any response was understood */
+	__u32 sequence[2]; /* TCP's number of the next byte, sent and received */
+	__u8 sequenced[2]; /* enum sequenced */
+	__u8 pad3[6];
+	__u64 lost;    /* when a request was not understood while nothing was known of the link; 0: never */
+	__u64 joining; /* its member rebalances since; 0: it does not */
 };
 
 /* Committed offsets. */

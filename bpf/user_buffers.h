@@ -3,10 +3,7 @@
 // Shared by the backends `socket` and `syscall`.
 #pragma once
 
-#include "connection.h"
-
-/* Received beside the stream or left in it: looked at, packets that were sent, urgent data. */
-#define MSG_NOT_CONSUMED (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)
+#include "sequence.h"
 
 struct call {
 	__u32 number;

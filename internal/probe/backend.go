@@ -17,24 +17,44 @@ import (
 	"github.com/ebpfkafka/ebpfkafka/bpf"
 )
 
-// A hooks is one backend: the programs it attaches, and the tracepoints that they need.
+// A hooks is one backend: the programs it attaches, what they need, and whether the kernel lets them attach.
 type hooks struct {
-	backend  Backend
-	programs []string
-	needs    []string
+	backend     Backend
+	programs    []string
+	tracepoints []string
+	functions   []string
+	try         func() error // nil: what is there can be attached to
 }
+
+// lifecycle is beside every backend that is attached: the end of connections.
+const lifecycle = "inet_sock_set_state"
 
 // backends, best first.
 var backends = []hooks{
 	{
-		backend:  Socket,
-		programs: []string{bpf.KafkaProgSocketSent, bpf.KafkaProgSocketReceived, bpf.KafkaProgSocketState, bpf.KafkaProgWhoami},
-		needs:    []string{"sock_send_length", "sock_recv_length", "inet_sock_set_state"},
+		backend:     Socket,
+		programs:    []string{bpf.KafkaProgSocketSent, bpf.KafkaProgSocketReceived, bpf.KafkaProgSocketState, bpf.KafkaProgWhoami},
+		tracepoints: []string{"sock_send_length", "sock_recv_length", lifecycle},
 	},
 	{
-		backend:  Syscall,
-		programs: []string{bpf.KafkaProgSyscallExit, bpf.KafkaProgSocketState, bpf.KafkaProgWhoami},
-		needs:    []string{"sys_exit", "inet_sock_set_state"},
+		backend:     Fentry,
+		programs:    []string{bpf.KafkaProgFexitSendmsg, bpf.KafkaProgFexitRecvmsg, bpf.KafkaProgSocketState, bpf.KafkaProgWhoami},
+		tracepoints: []string{lifecycle},
+		functions:   []string{tcpSendmsg, tcpRecvmsg},
+		try:         tryFexit,
+	},
+	{
+		backend: Kprobe,
+		programs: []string{bpf.KafkaProgEnterSendmsg, bpf.KafkaProgEnterRecvmsg, bpf.KafkaProgLeaveSocket, bpf.KafkaProgSocketState,
+			bpf.KafkaProgWhoami},
+		tracepoints: []string{lifecycle},
+		functions:   []string{tcpSendmsg, tcpRecvmsg, releaseSock},
+		try:         tryKprobe,
+	},
+	{
+		backend:     Syscall,
+		programs:    []string{bpf.KafkaProgSyscallExit, bpf.KafkaProgSocketState, bpf.KafkaProgWhoami},
+		tracepoints: []string{"sys_exit", lifecycle},
 	},
 	{
 		backend:  Detached,
@@ -43,35 +63,46 @@ var backends = []hooks{
 }
 
 // choose finds the backend to use and says why better ones were passed over.
-func choose(wanted Backend) (Backend, []string, error) {
+func choose(kernel *btf.Spec, wanted Backend) (Backend, []string, error) {
 	if wanted == Detached {
 		return Detached, nil, nil
-	}
-	kernel, err := btf.LoadKernelSpec()
-	if err != nil {
-		return "", nil, fmt.Errorf("this kernel has no BTF (/sys/kernel/btf/vmlinux): it must be built with "+
-			"CONFIG_DEBUG_INFO_BTF, as the kernels of all large distributions are: %w", err)
 	}
 	var reasons []string
 	for _, b := range backends {
 		if b.backend == Detached || (wanted != Auto && wanted != "" && wanted != b.backend) {
 			continue
 		}
-		missing := missingTracepoints(kernel, b.needs)
-		if len(missing) == 0 {
+		reason := b.unfit(kernel)
+		if reason == "" {
 			return b.backend, reasons, nil
 		}
-		reasons = append(reasons, fmt.Sprintf("%s needs the tracepoints %s, which this kernel does not have",
-			b.backend, strings.Join(missing, ", ")))
+		reasons = append(reasons, fmt.Sprintf("%s %s", b.backend, reason))
 	}
 	return "", nil, fmt.Errorf("no backend fits this kernel: %s", strings.Join(reasons, "; "))
 }
 
-func missingTracepoints(kernel *btf.Spec, names []string) []string {
-	var missing []string
+// unfit says why the kernel does not have the backend; empty: it has.
+func (h *hooks) unfit(kernel *btf.Spec) string {
+	if missing := missing[btf.Typedef](kernel, "btf_trace_", h.tracepoints); len(missing) > 0 {
+		return fmt.Sprintf("needs the tracepoints %s, which this kernel does not have", strings.Join(missing, ", "))
+	}
+	if missing := missing[btf.Func](kernel, "", h.functions); len(missing) > 0 {
+		return fmt.Sprintf("needs the functions %s, which this kernel does not have", strings.Join(missing, ", "))
+	}
+	if h.try == nil {
+		return ""
+	}
+	if err := h.try(); err != nil {
+		return fmt.Sprintf("cannot be attached on this kernel (%v)", err)
+	}
+	return ""
+}
+
+// missing are the names of which the kernel's BTF has no type of that kind.
+func missing[T any](kernel *btf.Spec, prefix string, names []string) (missing []string) {
 	for _, name := range names {
-		var t *btf.Typedef
-		if err := kernel.TypeByName("btf_trace_"+name, &t); err != nil {
+		var t *T
+		if err := kernel.TypeByName(prefix+name, &t); err != nil {
 			missing = append(missing, name)
 		}
 	}
@@ -97,7 +128,7 @@ func (p *Probe) attach() error {
 	}
 	for _, program := range []*ebpf.Program{
 		p.objects.SocketState, // first: a connection that is seen must be seen to end
-		p.objects.SocketSent, p.objects.SocketReceived, p.objects.SyscallExit,
+		p.objects.SocketSent, p.objects.SocketReceived, p.objects.FexitSendmsg, p.objects.FexitRecvmsg, p.objects.SyscallExit,
 	} {
 		if program == nil {
 			continue
@@ -105,6 +136,21 @@ func (p *Probe) attach() error {
 		l, err := link.AttachTracing(link.TracingOptions{Program: program})
 		if err != nil {
 			return err
+		}
+		p.links = append(p.links, l)
+	}
+	for _, k := range []struct {
+		function string
+		program  *ebpf.Program
+	}{
+		{releaseSock, p.objects.LeaveSocket}, {tcpSendmsg, p.objects.EnterSendmsg}, {tcpRecvmsg, p.objects.EnterRecvmsg},
+	} {
+		if k.program == nil {
+			continue
+		}
+		l, err := link.Kprobe(k.function, k.program, nil)
+		if err != nil {
+			return fmt.Errorf("kprobe of %s: %w", k.function, err)
 		}
 		p.links = append(p.links, l)
 	}

@@ -9,6 +9,8 @@ type Backend string
 const (
 	Auto    Backend = "auto"
 	Socket  Backend = "socket"
+	Fentry  Backend = "fentry"
+	Kprobe  Backend = "kprobe"
 	Syscall Backend = "syscall"
 	// Detached attaches nothing: tests and benchmarks feed the decoder themselves.
 	Detached Backend = "detached"

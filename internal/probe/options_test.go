@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -108,7 +109,7 @@ func TestKeepPrograms(t *testing.T) {
 	assert.Len(t, kept, len(all.Programs), "a program that no backend uses")
 }
 
-// Each kept program's tracepoint is among those that the backend is said to need.
+// What each kept program attaches to is among what the backend is said to need.
 func TestBackendsNeedWhatTheyAttach(t *testing.T) {
 	spec := load(t)
 	for _, b := range backends {
@@ -118,36 +119,51 @@ func TestBackendsNeedWhatTheyAttach(t *testing.T) {
 				attached = append(attached, p.AttachTo)
 			}
 		}
-		assert.ElementsMatch(t, b.needs, attached, b.backend)
+		assert.ElementsMatch(t, slices.Concat(b.tracepoints, b.functions), attached, b.backend)
 	}
 }
 
 func TestChoose(t *testing.T) {
-	backend, reasons, err := choose(Detached)
+	kernel, err := btf.LoadKernelSpec()
+	require.NoError(t, err)
+	backend, reasons, err := choose(kernel, Detached)
 	require.NoError(t, err)
 	assert.Equal(t, Detached, backend)
 	assert.Empty(t, reasons)
 
-	kernel, err := btf.LoadKernelSpec()
-	require.NoError(t, err)
-	assert.Equal(t, []string{"no_such_thing"}, missingTracepoints(kernel, []string{"inet_sock_set_state", "no_such_thing"}))
-
 	saved := backends
 	defer func() { backends = saved }()
+	refuse := func() error { return errors.New("refused") }
 	backends = []hooks{
-		{backend: Socket, needs: []string{"no_such_thing", "nor_this"}},
-		{backend: Syscall, needs: []string{"inet_sock_set_state"}},
+		{backend: Socket, tracepoints: []string{"no_such_thing", "inet_sock_set_state", "nor_this"}},
+		{backend: Fentry, functions: []string{tcpSendmsg, "no_such_function"}},
+		{backend: Kprobe, functions: []string{tcpSendmsg}, try: refuse},
+		{backend: Syscall, tracepoints: []string{"inet_sock_set_state"}, functions: []string{tcpRecvmsg}, try: func() error { return nil }},
 		{backend: Detached},
 	}
+	const noTracepoints = "socket needs the tracepoints no_such_thing, nor_this, which this kernel does not have"
 	for _, wanted := range []Backend{Auto, ""} {
-		backend, reasons, err = choose(wanted)
+		backend, reasons, err = choose(kernel, wanted)
 		require.NoError(t, err)
 		assert.Equal(t, Syscall, backend)
-		assert.Equal(t, []string{"socket needs the tracepoints no_such_thing, nor_this, which this kernel does not have"}, reasons)
+		assert.Equal(t, []string{noTracepoints,
+			"fentry needs the functions no_such_function, which this kernel does not have",
+			"kprobe cannot be attached on this kernel (refused)"}, reasons)
 	}
-	_, _, err = choose(Socket)
-	assert.EqualError(t, err, "no backend fits this kernel: "+
-		"socket needs the tracepoints no_such_thing, nor_this, which this kernel does not have")
+	_, _, err = choose(kernel, Socket)
+	assert.EqualError(t, err, "no backend fits this kernel: "+noTracepoints)
+}
+
+// tcp_recvmsg's flags are where this kernel has them: before Linux 5.19 one place later.
+func TestConfigureFunctions(t *testing.T) {
+	kernel, err := btf.LoadKernelSpec()
+	require.NoError(t, err)
+	spec := load(t)
+	require.NoError(t, spec.Variables[bpf.KafkaVarReceiveFlagsAt].Set(uint32(99)))
+	require.NoError(t, configureFunctions(spec, kernel))
+	var at uint32
+	require.NoError(t, spec.Variables[bpf.KafkaVarReceiveFlagsAt].Get(&at))
+	assert.Equal(t, uint32(3), at)
 }
 
 func TestExplain(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
 
@@ -56,7 +57,15 @@ func Open(o Options) (*Probe, error) {
 	if err := configure(spec, &o); err != nil {
 		return nil, err
 	}
-	backend, reasons, err := choose(o.Backend)
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return nil, fmt.Errorf("this kernel has no BTF (/sys/kernel/btf/vmlinux): it must be built with "+
+			"CONFIG_DEBUG_INFO_BTF, as the kernels of all large distributions are: %w", err)
+	}
+	if err := configureFunctions(spec, kernel); err != nil {
+		return nil, err
+	}
+	backend, reasons, err := choose(kernel, o.Backend)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +189,12 @@ func (p *Probe) load(spec *ebpf.CollectionSpec) error {
 		return errors.Join(err, p.objects.Close())
 	}
 	for name, to := range map[string]**ebpf.Program{
+		bpf.KafkaProgEnterRecvmsg:   &p.objects.EnterRecvmsg,
+		bpf.KafkaProgEnterSendmsg:   &p.objects.EnterSendmsg,
 		bpf.KafkaProgFeedTest:       &p.objects.FeedTest,
+		bpf.KafkaProgFexitRecvmsg:   &p.objects.FexitRecvmsg,
+		bpf.KafkaProgFexitSendmsg:   &p.objects.FexitSendmsg,
+		bpf.KafkaProgLeaveSocket:    &p.objects.LeaveSocket,
 		bpf.KafkaProgSocketSent:     &p.objects.SocketSent,
 		bpf.KafkaProgSocketReceived: &p.objects.SocketReceived,
 		bpf.KafkaProgSocketState:    &p.objects.SocketState,

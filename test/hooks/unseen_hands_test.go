@@ -58,6 +58,31 @@ func (h *Hands) Splice(a FileArgs, _ *struct{}) error {
 	return nil
 }
 
+// SpliceFrom receives that many bytes with splice, into a pipe, and returns them.
+func (h *Hands) SpliceFrom(a ReceiveArgs, got *[]byte) error {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	for len(*got) < a.Bytes {
+		if err := await(a.FD, unix.POLLIN); err != nil {
+			return err
+		}
+		n, err := unix.Splice(a.FD, nil, pipe[1], nil, a.Bytes-len(*got), 0)
+		if err != nil {
+			return fmt.Errorf("splice: %w", err)
+		}
+		piece := make([]byte, n)
+		if _, err := unix.Read(pipe[0], piece); err != nil {
+			return err
+		}
+		*got = append(*got, piece...)
+	}
+	return nil
+}
+
 // Timestamps asks for the packets that are sent to come back on the error queue.
 func (h *Hands) Timestamps(fd int, _ *struct{}) error {
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING,

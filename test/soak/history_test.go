@@ -4,6 +4,7 @@ package soak
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"sync"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ebpfkafka/ebpfkafka/test/kafka"
 )
@@ -45,6 +48,11 @@ func (h *history) keep(ctx context.Context, oracle *kafka.Oracle, groups []strin
 		if a.truth, err = oracle.Ask(ctx, groups...); err != nil {
 			if ctx.Err() != nil {
 				return nil
+			}
+			// On a busy machine a broker may be late to tell its controller that it lives. Until it has, there is no
+			// answer: those around it are the bounds.
+			if refused := (*kerr.Error)(nil); errors.As(err, &refused) && refused.Retriable {
+				continue
 			}
 			return fmt.Errorf("asking the broker: %w", err)
 		}

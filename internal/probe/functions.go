@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/ebpfkafka/ebpfkafka/bpf"
+)
+
+// The kernel's functions that the backends fentry and kprobe attach to.
+const (
+	tcpSendmsg  = "tcp_sendmsg"
+	tcpRecvmsg  = "tcp_recvmsg"
+	releaseSock = "release_sock"
+)
+
+// nothing is a program that does nothing, to see whether one can be attached.
+func nothing(kind ebpf.ProgramType, attach ebpf.AttachType, to string) (*ebpf.Program, error) {
+	return ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name:         "nothing",
+		Type:         kind,
+		AttachType:   attach,
+		AttachTo:     to,
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
+		License:      "Dual BSD/GPL",
+	})
+}
+
+// tryFexit attaches to the return of tcp_sendmsg for a moment: some architectures and hypervisors' kernels know the
+// program type and refuse the attachment (arm64 before Linux 6.4 has no trampolines).
+func tryFexit() error {
+	program, err := nothing(ebpf.Tracing, ebpf.AttachTraceFExit, tcpSendmsg)
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	l, err := link.AttachTracing(link.TracingOptions{Program: program})
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// tryKprobe does the same with a kprobe: kernels may be built without.
+func tryKprobe() error {
+	program, err := nothing(ebpf.Kprobe, ebpf.AttachNone, "")
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	l, err := link.Kprobe(tcpSendmsg, program, nil)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// configureFunctions tells the programs how tcp_recvmsg is called on this kernel: Linux 5.19 (commit ec095263a965)
+// took out an argument ahead of the flags.
+func configureFunctions(spec *ebpf.CollectionSpec, kernel *btf.Spec) error {
+	var f *btf.Func
+	if err := kernel.TypeByName(tcpRecvmsg, &f); errors.Is(err, btf.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("looking for %s in the kernel's BTF: %w", tcpRecvmsg, err)
+	}
+	prototype, ok := f.Type.(*btf.FuncProto)
+	if !ok {
+		return fmt.Errorf("%s has the type %v in the kernel's BTF", tcpRecvmsg, f.Type)
+	}
+	for i, parameter := range prototype.Params {
+		if parameter.Name == "flags" {
+			return spec.Variables[bpf.KafkaVarReceiveFlagsAt].Set(uint32(i))
+		}
+	}
+	return fmt.Errorf("%s has no parameter `flags` in the kernel's BTF", tcpRecvmsg)
+}
