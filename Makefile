@@ -11,6 +11,7 @@ SUDO ?= $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 AS_ROOT = $(SUDO) env "PATH=$$PATH"
 FUZZTIME ?= 5m
 SOAK ?= 30s
+STORM ?= 10s
 
 # Everything that the distribution is made of, besides what its manifest names.
 SOURCES := $(shell find bpf internal receiver \( -name '*.go' ! -name '*_test.go' -o -name '*.o' \) 2>/dev/null)
@@ -80,6 +81,19 @@ test-situations: $(COLLECTOR) ## What goes wrong in production: rebalances, tran
 	test/install.sh java
 	cd test && $(AS_ROOT) go test -p 1 -timeout 30m ./situations/... ./lifecycle/...
 
+.PHONY: test-namespaces
+test-namespaces: $(COLLECTOR) ## Processes in containers are told apart and named right, wherever the collector is
+	cd test && $(AS_ROOT) go test -timeout 20m ./namespaces
+
+.PHONY: test-storms
+test-storms: $(COLLECTOR) ## Killed, reloaded, twice at once; short connections and processes, each for STORM (10s)
+	cd test && $(AS_ROOT) go test -v ./storms -storm $(STORM) -timeout 0
+
+.PHONY: test-privilege
+test-privilege: $(COLLECTOR) ## The collector as an ordinary user, with the documented capabilities and with each of them missing
+	test/install.sh systemd
+	cd test && $(AS_ROOT) go test -timeout 20m ./privilege
+
 .PHONY: test-soak
 test-soak: $(COLLECTOR) ## Every value while groups rebalance for SOAK (30s), against the broker's answers around it
 	test/install.sh java
@@ -100,6 +114,16 @@ test-rules: ## The rules for Prometheus, by its own tool
 test-fleet: $(COLLECTOR) ## Three brokers and their clients on four hosts, joined by Prometheus and the rules
 	test/install.sh java network prometheus
 	cd test && $(AS_ROOT) go test -timeout 10m ./fleet/...
+
+.PHONY: test-kernels
+test-kernels: ## The same objects on Linux 5.10 to the newest, x86-64 and arm64, in emulated machines (ONLY=6.1-arm64)
+	test/install.sh kernels
+	cd test && go test -count 1 -timeout 40m -v ./kernels $(if $(ONLY),-only '$(ONLY)')
+
+.PHONY: kernels
+kernels: ## Boot all kernels, and write test/kernels/verifier.txt: what each program costs the verifier
+	test/install.sh kernels
+	cd test && go test -count 1 -timeout 40m -v -run TestKernels ./kernels $(if $(ONLY),-only '$(ONLY)') -write
 
 .PHONY: test-demo
 test-demo: $(COLLECTOR) $(DEMO) ## The demo, which checks itself

@@ -20,6 +20,18 @@ __u32 own_tgid;
 /* Moved on by the receiver at each tick: connections that were given up get another chance. */
 __u32 epoch;
 
+/* When there was last no room for a connection, a link or the note of a refused offset; 0: never. What a group
+ * has committed since by way of these is not known.
+ */
+__u64 refused_at;
+
+/* There was no room for something without which commits are not seen. */
+static __always_inline void refuse(__u32 reason)
+{
+	drop(reason);
+	refused_at = bpf_ktime_get_ns();
+}
+
 /* Failed headers before a connection is given up for the rest of a tick. A producer that is met in
  * the middle of a 1 MiB batch writes 16 and more times before its next header.
  */

@@ -2,7 +2,7 @@
 // From a socket to its connection, and one call's bytes through the interpreter.
 #pragma once
 
-#include "interpreter.h"
+#include "drive.h"
 
 /* Received beside the stream or left in it: looked at, packets that were sent, urgent data. */
 #define MSG_NOT_CONSUMED (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)
@@ -51,7 +51,7 @@ struct socket_key {
 	__u16 remote_port;
 };
 
-static __always_inline struct connection *connection_create(__u64 key, const struct tuple *t, __u64 now)
+static __noinline struct connection *connection_create(__u64 key, const struct tuple *t, __u64 now)
 {
 	struct connection *c;
 	__u32 zero = 0;
@@ -65,7 +65,7 @@ static __always_inline struct connection *connection_create(__u64 key, const str
 	if (bpf_map_update_elem(&connections, &key, blank, BPF_NOEXIST)) {
 		c = bpf_map_lookup_elem(&connections, &key);
 		if (!c)
-			drop(DROP_CONNECTIONS_FULL);
+			refuse(DROP_CONNECTIONS_FULL);
 		return c;
 	}
 	c = bpf_map_lookup_elem(&connections, &key);
@@ -77,54 +77,69 @@ static __always_inline struct connection *connection_create(__u64 key, const str
 	return c;
 }
 
-/* One call's bytes. `at` says where they are; there is one at least. Global: gone through once by the
- * verifier, from wherever it is called.
- */
-__noinline long feed(struct connection *c, __u32 direction, struct cursor *at, __u64 now)
+static __noinline void give_up(struct connection *c)
 {
-	struct counters *n;
+	ignore_connection(c);
+	forget_connection(c->socket);
+}
+
+/* Takes the turn for one call's bytes; `at` says where they are, there is one at least. False: it is
+ * another's.
+ */
+static __always_inline bool call_begins(struct connection *c, __u32 direction, const struct cursor *at, __u64 now)
+{
+	struct stream *s = &c->streams[masked(direction, 1)];
+	struct counters *n = counters();
+
+	if (!turn_take(c, s, direction)) {
+		/* Kafka clients take turns on a connection; this one does not, or a hook was overtaken */
+		s->lost = 1;
+		drop(DROP_STREAM_BUSY);
+		return false;
+	}
+	s->at = *at;
+	s->start = *at;
+	s->start.before = 0;
+	s->called = now;
+	s->direction = direction;
+	s->frame_began = 0;
+	s->replay_wanted = 0;
+	c->last_seen = now;
+	if (n) {
+		n->calls[masked(direction, 1)]++;
+		if (c->confirmed)
+			n->bytes[masked(direction, 1)] += at->segment + at->left + at->before;
+	}
+	return true;
+}
+
+/* Goes through the bytes of a call that has begun, and ends it. */
+ONCE_VERIFIED long feed(struct connection *c, __u32 direction)
+{
 	struct run r = {};
 	struct stream *s;
 	__u32 kind;
 
-	if (!c || !at)
+	if (!c)
 		return 0;
 	s = &c->streams[masked(direction, 1)];
 	r.connection = c;
 	r.stream = s;
 	r.id = c->id;
-	if (__sync_lock_test_and_set(&s->busy, 1)) {
-		/* Kafka clients take turns on a connection; this one does not, or a hook was overtaken */
-		s->lost = 1;
-		drop(DROP_STREAM_BUSY);
-		return 0;
-	}
 	stream_disturbed(c, s); /* after the last call had looked */
 	kind = c->role == ROLE_UNKNOWN || (c->role == ROLE_CLIENT) == (direction == 0) ? DIR_REQUEST : DIR_RESPONSE;
 	if (s->pc == 0 || s->kind != kind)
 		stream_rewind(s, kind);
 	if (kind == DIR_REQUEST)
 		connection_owner(c);
-	s->at = *at;
-	s->start = *at;
-	s->now = now;
-	s->direction = direction;
-	s->frame_began = 0;
-	s->replay_wanted = 0;
-	c->last_seen = now;
-	n = counters();
-	if (n && c->confirmed)
-		n->bytes[masked(direction, 1)] += at->segment + at->left;
-	bpf_loop(REPLAYS_MAX, run_and_replay, &r, 0);
+	if (!s->at.before)
+		s->now = s->called;
+	drive(&r);
 	stream_disturbed(c, s);
-	__sync_lock_test_and_set(&s->busy, 0); /* the BPF target has no release store */
-	if (!c->confirmed && c->failures > FAILURES_TO_IGNORE) {
-		ignore_connection(c);
-		forget_connection(c->socket);
-	} else if (c->confirmed && role_wanted && c->role != role_wanted) {
-		ignore_connection(c);
-		forget_connection(c->socket);
-	}
+	turn_give(c, s, direction);
+	if ((!c->confirmed && c->failures > FAILURES_TO_IGNORE) ||
+	    (c->confirmed && role_wanted && c->role != role_wanted))
+		give_up(c);
 	return 0;
 }
 
@@ -195,8 +210,8 @@ static __always_inline struct connection *connection_known(const struct socket_k
 }
 
 /* The connection of a socket of which nothing is known yet; NULL when it is not to be looked at. */
-static __always_inline struct connection *connection_new(struct sock *sk, const struct socket_key *k,
-							 const struct cursor *at, __u64 now)
+static __noinline struct connection *connection_new(struct sock *sk, const struct socket_key *k,
+						    const struct cursor *at, __u64 now)
 {
 	struct tuple t = {};
 

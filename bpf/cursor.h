@@ -3,7 +3,7 @@
 // parked copy in the kernel. Knows nothing of Kafka.
 #pragma once
 
-#include "config.h"
+#include "atomics.h"
 
 #define IOV_MAX 1024 /* UIO_MAXIOV of the kernel */
 
@@ -12,21 +12,59 @@ struct user_iovec {
 	__u64 length;
 };
 
+/* struct user_msghdr, 64-bit */
+struct user_msghdr {
+	__u64 name;
+	__u32 name_length;
+	__u32 pad1;
+	__u64 iov;
+	__u64 iov_length;
+	__u64 control;
+	__u64 control_length;
+	__u32 flags;
+	__u32 pad2;
+};
+
+struct user_mmsghdr {
+	struct user_msghdr header;
+	__u32 length;
+	__u32 pad;
+};
+
 /* What stands at the cursor. */
 enum cursor_state {
 	CURSOR_BYTES,  /* `segment` bytes at `address` */
-	CURSOR_UNSEEN, /* `left` bytes that cannot be looked at */
+	CURSOR_UNSEEN, /* bytes that cannot be looked at: see cursor_unseen */
 	CURSOR_END,
 };
+
+/* Goes on to the next message of a sendmmsg or recvmmsg; the kernel has written its length behind its header. */
+static __noinline bool cursor_next(struct cursor *c)
+{
+	struct user_mmsghdr m;
+
+	if (bpf_probe_read_user(&m, sizeof(m), (void *)c->message))
+		return false;
+	c->message += sizeof(m);
+	c->messages--;
+	c->vector = m.header.iov;
+	c->vectors = m.header.iov_length > IOV_MAX ? IOV_MAX : m.header.iov_length;
+	c->rest = m.length;
+	return true;
+}
 
 static __always_inline enum cursor_state cursor_look(struct cursor *c)
 {
 	struct user_iovec v;
 
+	if (c->before)
+		return CURSOR_UNSEEN;
 	if (c->segment)
 		return CURSOR_BYTES;
 	if (!c->left)
 		return CURSOR_END;
+	if (c->messages && (!c->vectors || !c->rest))
+		return cursor_next(c) ? CURSOR_BYTES : CURSOR_UNSEEN;
 	if (!c->vectors)
 		return CURSOR_UNSEEN;
 	if (c->kernel_vector ? bpf_probe_read_kernel(&v, sizeof(v), (void *)c->vector)
@@ -36,10 +74,19 @@ static __always_inline enum cursor_state cursor_look(struct cursor *c)
 	c->vectors--;
 	if (v.length > c->left)
 		v.length = c->left;
+	if (v.length > c->rest)
+		v.length = c->rest;
+	c->rest -= v.length;
 	c->address = v.base;
 	c->segment = v.length;
 	c->left -= v.length;
 	return CURSOR_BYTES; /* of a possibly empty segment: the caller looks again */
+}
+
+/* How many bytes are unseen here, to be lowered as they are passed over. */
+static __always_inline __u64 *cursor_unseen(struct cursor *c)
+{
+	return c->before ? &c->before : &c->left;
 }
 
 static __always_inline void cursor_advance(struct cursor *c, __u64 n)

@@ -45,5 +45,6 @@ enum drop_reason {
 	DROP_ASSIGNMENTS_FULL = 34,
 	DROP_GONE_TOPICS_FULL = 35,
 	DROP_SHARES_FULL = 36,
-	DROP_REASONS = 37,
+	DROP_PROGRAM_SKIPPED = 37, /* counted by the kernel: another program was interrupted on that CPU */
+	DROP_REASONS = 38,
 };

@@ -28,11 +28,11 @@ static __always_inline long step_request_head(struct run *r, struct stream *s)
 	version = be16(s->carry + 6);
 	s->correlation = be32(s->carry + 8);
 	if (size < REQUEST_HEAD_BYTES - 4 || size > REQUEST_MAX_BYTES || api >= API_KEYS)
-		return lose(r, s, DROP_BAD_HEADER);
+		return lose(s, DROP_BAD_HEADER);
 	known = api_of(api);
 	if (known->min > known->max || version < known->min || version > UNKNOWN_VERSION_MAX ||
 	    (version > known->max && (!r->connection->confirmed || r->connection->role == ROLE_UNKNOWN)))
-		return lose(r, s, DROP_BAD_HEADER);
+		return lose(s, DROP_BAD_HEADER);
 	s->api = api;
 	s->version = version;
 	s->frame_left = size - (REQUEST_HEAD_BYTES - 4);
@@ -65,7 +65,7 @@ static __always_inline void enter_program(struct stream *s, __u32 direction)
 	s->regs[REG_GENERATION] = -1;
 }
 
-static __always_inline long step_dispatch(struct run *r, struct stream *s)
+static __noinline long step_dispatch(struct run *r, struct stream *s)
 {
 	struct connection *c = r->connection;
 	__u64 client = s->regs[REG_CLIENT];
@@ -112,7 +112,7 @@ static __always_inline void park(struct run *r, struct stream *s)
 	s->pc = pc_park;
 }
 
-static __always_inline long step_response_head(struct run *r, struct stream *s)
+static __noinline long step_response_head(struct run *r, struct stream *s)
 {
 	struct connection *c = r->connection;
 	struct request_key k = {};
@@ -128,12 +128,12 @@ static __always_inline long step_response_head(struct run *r, struct stream *s)
 	size = be32(s->carry);
 	s->correlation = be32(s->carry + 4);
 	if (size < RESPONSE_HEAD_BYTES - 4 || size > RESPONSE_MAX_BYTES)
-		return lose(r, s, DROP_BAD_HEADER);
+		return lose(s, DROP_BAD_HEADER);
 	k.connection = c->id;
 	k.correlation = s->correlation;
 	asked = bpf_map_lookup_elem(&requests, &k);
 	if (!asked && (!s->in_sync || s->orphans >= ORPHANS_MAX))
-		return lose(r, s, s->in_sync ? DROP_ORPHAN_RESPONSE : DROP_BAD_HEADER);
+		return lose(s, s->in_sync ? DROP_ORPHAN_RESPONSE : DROP_BAD_HEADER);
 	s->frame_left = size - (RESPONSE_HEAD_BYTES - 4);
 	s->in_frame = 1;
 	if (!asked) {
@@ -167,7 +167,7 @@ static __always_inline long step_response_head(struct run *r, struct stream *s)
 	return GO_ON;
 }
 
-static __always_inline long step_park(struct run *r, struct stream *s)
+static __noinline long step_park(struct run *r, struct stream *s)
 {
 	struct request_key k = {.connection = r->connection->id, .correlation = s->correlation};
 	struct parked_value *p = bpf_map_lookup_elem(&parked, &k);
@@ -180,7 +180,7 @@ static __always_inline long step_park(struct run *r, struct stream *s)
 	if (!s->frame_left) {
 		stream_rewind(s, s->kind);
 		/* a full barrier: whoever comes second, this or the request's hook, sees the other */
-		if (__sync_fetch_and_add(&p->ready, 1) || !bpf_map_lookup_elem(&requests, &k))
+		if (fetch_add(&p->ready, 1) || !bpf_map_lookup_elem(&requests, &k))
 			return GO_ON;
 		s->replay = k.correlation;
 		s->replay_wanted = 1;
@@ -202,9 +202,9 @@ static __always_inline long step_park(struct run *r, struct stream *s)
 	if (!n)
 		return GO_ON;
 	if (n > PARK_BYTES)
-		return lose(r, s, DROP_MALFORMED);
+		return lose(s, DROP_MALFORMED);
 	if (cursor_read(&s->at, p->bytes + at, n))
-		return lose(r, s, DROP_USER_COPY);
+		return lose(s, DROP_USER_COPY);
 	p->filled += n;
 	cursor_advance(&s->at, n);
 	consume(r, s, n);
@@ -226,7 +226,7 @@ static __always_inline void count_frame(struct stream *s)
 #define API_FETCH 1
 
 /* A whole request has been sent: its response may be read from now on. */
-static __always_inline long end_request(struct run *r, struct stream *s)
+static __noinline long end_request(struct run *r, struct stream *s)
 {
 	struct connection *c = r->connection;
 	struct request_key k = {.connection = c->id, .correlation = s->correlation};
@@ -277,7 +277,7 @@ static __always_inline long end_request(struct run *r, struct stream *s)
 		return GO_ON;
 	}
 	/* read with a full barrier: see step_park */
-	if (!__sync_fetch_and_add(&c->parked, 0))
+	if (!fetch_add(&c->parked, 0))
 		return GO_ON;
 	p = bpf_map_lookup_elem(&parked, &k);
 	if (!p || !p->ready)
@@ -293,7 +293,7 @@ static __always_inline long step_end(struct run *r, struct stream *s)
 	long go = GO_ON;
 
 	if (s->frame_left)
-		return lose(r, s, DROP_FRAME_TAIL);
+		return lose(s, DROP_FRAME_TAIL);
 	s->now++; /* of several frames in one call the later is the newer */
 	if (s->kind == DIR_REQUEST) {
 		go = end_request(r, s);

@@ -5,8 +5,65 @@
 
 #include "user_buffers.h"
 
+struct length {
+	__u64 vector;
+	__u64 bytes;
+};
+
+static long add_length(__u32 i, struct length *l)
+{
+	struct user_iovec v;
+
+	if (bpf_probe_read_user(&v, sizeof(v), (void *)(l->vector + i * sizeof(v))))
+		return STOP;
+	l->bytes += v.length;
+	return GO_ON;
+}
+
+/* How many bytes one message of a sendmmsg or recvmmsg has room for. */
+static __always_inline __u64 message_length(__u64 header)
+{
+	struct length l = {};
+	struct user_msghdr h;
+
+	if (bpf_probe_read_user(&h, sizeof(h), (void *)header))
+		return 0;
+	l.vector = h.iov;
+	bpf_loop(h.iov_length > IOV_MAX ? IOV_MAX : h.iov_length, add_length, &l, 0);
+	return l.bytes;
+}
+
+/* Which of a sendmmsg's or recvmmsg's messages a `socket` hook was called for: the hook runs once for
+ * each. A message that is sent in part or refused is the last of its call.
+ */
+static __noinline __u32 mmsg_index(struct connection *c, __u32 direction, const struct call *call, __u64 bytes)
+{
+	__u32 *next = direction == 0 ? &c->mmsg_next : &c->mmsg_next_received;
+	__u32 index = *next;
+
+	if (index >= (__u32)call->args[2])
+		index = 0;
+	*next = index + 1 < (__u32)call->args[2] ? index + 1 : 0;
+	if (direction == 0 && bytes < message_length(call->args[1] + index * sizeof(struct user_mmsghdr)))
+		*next = 0;
+	return index;
+}
+
+static __always_inline void mmsg_ends(struct sock *sk, __u32 direction)
+{
+	__u64 key = (__u64)(unsigned long)sk;
+	struct connection *c = bpf_map_lookup_elem(&connections, &key);
+
+	if (!c)
+		return;
+	if (direction == 0)
+		c->mmsg_next = 0;
+	else
+		c->mmsg_next_received = 0;
+}
+
 /* sk is the tracepoint's own argument: its fields are loaded, not copied by a helper. */
-static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, __u32 direction)
+static __noinline struct connection *on_socket(struct sock *sk, long result, __u32 flags, __u32 direction)
 {
 	__u16 family = sk->__sk_common.skc_family;
 	struct socket_key key = {.address = (__u64)(unsigned long)sk};
@@ -15,22 +72,21 @@ static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, 
 	struct task_struct *task;
 	struct connection *c;
 	struct pt_regs *regs;
-	struct counters *n;
 	__u32 message = 0;
 	__u64 now;
 
 	if (family != AF_INET && family != AF_INET6)
-		return 0;
+		return NULL;
 	if (direction == 1 && flags & MSG_NOT_CONSUMED)
-		return 0;
+		return NULL;
 	if (result <= 0) {
 		mmsg_ends(sk, direction);
-		return 0;
+		return NULL;
 	}
 	key.local_port = sk->__sk_common.skc_num;
 	key.remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
 	if (given_up(&key))
-		return 0;
+		return NULL;
 	c = connection_known(&key);
 	now = bpf_ktime_get_ns();
 	task = (struct task_struct *)bpf_get_current_task_btf();
@@ -46,26 +102,30 @@ static __always_inline int on_socket(struct sock *sk, long result, __u32 flags, 
 	if (!c) {
 		c = connection_new(sk, &key, &at, now);
 		if (!c)
-			return 0;
+			return NULL;
 		if (call.number == NR_sendmmsg || call.number == NR_recvmmsg)
 			mmsg_index(c, direction, &call, result);
 	}
-	n = counters();
-	if (n)
-		n->calls[masked(direction, 1)]++;
-	feed_unseen(c, sk, direction, result);
-	feed(c, direction, &at, now);
-	return 0;
+	at.before = sequence_gap(c, sk, direction, result);
+	return call_begins(c, direction, &at, now) ? c : NULL;
 }
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_sent, struct sock *sk, int result, int flags)
 {
-	return on_socket(sk, result, 0, 0);
+	struct connection *c = on_socket(sk, result, 0, 0);
+
+	if (c)
+		feed(c, 0);
+	return 0;
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(socket_received, struct sock *sk, int result, int flags)
 {
-	return on_socket(sk, result, flags, 1);
+	struct connection *c = on_socket(sk, result, flags, 1);
+
+	if (c)
+		feed(c, 1);
+	return 0;
 }

@@ -22,103 +22,89 @@ static __always_inline struct sock *socket_of(struct task_struct *task, __u32 fd
 	return BPF_CORE_READ(socket, sk);
 }
 
-struct messages {
-	struct connection *c;
-	__u64 headers;
-	__u64 now;
-	__u32 direction;
-	__u32 discarded;
-	__u32 bytes;
-};
-
-/* One message of sendmmsg or recvmmsg: the kernel has written its length beside its header. */
-static long each_message(__u32 i, struct messages *m)
+/* How many bytes the messages of a sendmmsg or recvmmsg have carried. */
+__noinline __u64 messages_length(__u64 headers, __u32 count)
 {
-	__u64 header = m->headers + i * sizeof(struct user_mmsghdr);
-	struct cursor at = {};
-	__u32 length = 0;
+	__u64 bytes = 0;
+	__u32 length;
 
-	if (bpf_probe_read_user(&length, sizeof(length), (void *)(header + sizeof(struct user_msghdr))) || !length)
-		return STOP;
-	at.left = length;
-	if (!m->discarded)
-		at_message(&at, header, length);
-	m->bytes += length;
-	feed(m->c, m->direction, &at, m->now);
-	return GO_ON;
+	for (int i = 0; i < IOV_MAX; i++) {
+		if (i >= count)
+			break;
+		length = 0;
+		bpf_probe_read_user(&length, sizeof(length),
+				    (void *)(headers + i * sizeof(struct user_mmsghdr) + sizeof(struct user_msghdr)));
+		bytes += length;
+	}
+	return bytes;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
+static __noinline struct connection *on_syscall(struct pt_regs *regs, long result, __u32 direction)
 {
 	struct task_struct *task;
 	struct connection *c;
 	struct cursor at = {};
 	struct call call = {};
-	struct counters *n;
-	__u32 direction, flags = 0;
+	__u32 flags = 0;
 	struct socket_key key = {};
 	struct sock *sk;
 	__u16 family;
 	bool several;
+	__u64 bytes;
 	__u64 now;
 
-	if (result <= 0)
-		return 0;
-	call.number = call_number(regs);
-	if (!call_direction(call.number, &direction))
-		return 0;
 	call_read(regs, &call);
 	task = (struct task_struct *)bpf_get_current_task();
 	sk = socket_of(task, call.number == NR_splice ? (__u32)call.args[2] : call.fd);
 	if (!sk)
-		return 0;
+		return NULL;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family != AF_INET && family != AF_INET6)
-		return 0;
+		return NULL;
 	if (call_is_compat(task)) {
 		drop(DROP_COMPAT_SYSCALL);
-		return 0;
+		return NULL;
 	}
 	if (call.number == NR_recvfrom || call.number == NR_recvmmsg)
 		flags = call.args[3];
 	else if (call.number == NR_recvmsg)
 		flags = call.args[2];
 	if (flags & MSG_NOT_CONSUMED)
-		return 0;
+		return NULL;
 	key.address = (__u64)(unsigned long)sk;
 	key.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	key.remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (given_up(&key))
-		return 0;
+		return NULL;
 	now = bpf_ktime_get_ns();
 	several = call.number == NR_sendmmsg || call.number == NR_recvmmsg;
-	at.left = result;
-	if (!(flags & MSG_TRUNC))
-		call_buffers(&call, direction, result, 0, &at);
+	bytes = several ? messages_length(call.args[1], result) : result;
+	at.left = bytes;
+	if (several && !(flags & MSG_TRUNC)) {
+		at.message = call.args[1];
+		at.messages = result;
+	} else if (!(flags & MSG_TRUNC)) {
+		call_buffers(&call, direction, bytes, 0, &at);
+	}
 	c = connection_known(&key);
 	if (!c)
 		c = connection_new(sk, &key, &at, now);
 	if (!c)
-		return 0;
-	n = counters();
-	if (n)
-		n->calls[masked(direction, 1)]++;
-	if (several) {
-		struct messages m = {
-			.c = c,
-			.headers = call.args[1],
-			.now = now,
-			.direction = direction,
-			.discarded = flags & MSG_TRUNC,
-		};
+		return NULL;
+	at.before = sequence_gap(c, sk, direction, bytes);
+	return call_begins(c, direction, &at, now) ? c : NULL;
+}
 
-		bpf_loop(result > IOV_MAX ? IOV_MAX : result, each_message, &m, 0);
-		if (sequence_gap(c, sk, direction, m.bytes))
-			c->streams[masked(direction, 1)].lost = 1; /* before one of them */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
+{
+	struct connection *c;
+	__u32 direction;
+
+	if (result <= 0 || !call_direction(call_number(regs), &direction))
 		return 0;
-	}
-	feed_unseen(c, sk, direction, result);
-	feed(c, direction, &at, now);
+	c = on_syscall(regs, result, direction);
+	if (c)
+		feed(c, direction);
 	return 0;
 }

@@ -7,11 +7,14 @@
 
 #include "sequence.h"
 
-/* Which of tcp_recvmsg's arguments are the flags: before Linux 5.19 there was one more ahead of them. */
+/* tcp_recvmsg's arguments: before Linux 5.19 there was one more ahead of the flags, and the newest kernels
+ * have none behind them.
+ */
 const volatile __u32 receive_flags_at = 3;
+const volatile __u32 receive_arguments = 5;
 
 /* Points `at` at the `bytes` bytes before the place at which a vector stands now. */
-__noinline long at_vector_end(struct cursor *at, __u64 vector, __u64 offset, __u64 bytes)
+ONCE_VERIFIED long at_vector_end(struct cursor *at, __u64 vector, __u64 offset, __u64 bytes)
 {
 	__u64 done = offset, left = bytes;
 	struct user_iovec v = {};
@@ -35,6 +38,7 @@ __noinline long at_vector_end(struct cursor *at, __u64 vector, __u64 offset, __u
 	at->address = v.base;
 	at->segment = v.length < bytes ? v.length : bytes;
 	at->left = bytes - at->segment;
+	at->rest = at->left;
 	at->vector = vector + sizeof(v);
 	at->vectors = IOV_MAX; /* `left` ends it */
 	at->kernel_vector = 1;
@@ -44,7 +48,7 @@ __noinline long at_vector_end(struct cursor *at, __u64 vector, __u64 offset, __u
 /* Buffers that are not the application's (sendfile, splice, registered buffers of io_uring, the kernel's
  * own messages) leave their bytes unseen.
  */
-static __always_inline void at_iterator_end(struct cursor *at, const struct iov_iter *it, __u64 bytes)
+static __noinline void at_iterator_end(struct cursor *at, const struct iov_iter *it, __u64 bytes)
 {
 	const struct iov_iter___named *named = (const void *)it;
 	const struct iov_iter___flags *flags = (const void *)it;
@@ -76,24 +80,23 @@ static __always_inline void at_iterator_end(struct cursor *at, const struct iov_
 }
 
 /* `bytes` more have been sent or received by a call with that message. */
-static __always_inline int on_tcp(struct sock *sk, const struct msghdr *message, long bytes, __u32 flags,
-				  __u32 direction)
+static __noinline struct connection *on_tcp(struct sock *sk, const struct msghdr *message, long bytes, __u32 flags,
+					    __u32 direction)
 {
 	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	struct socket_key key = {.address = (__u64)(unsigned long)sk};
 	struct cursor at = {};
 	struct connection *c;
-	struct counters *n;
 	__u64 now;
 
 	if (bytes <= 0 || (family != AF_INET && family != AF_INET6))
-		return 0;
+		return NULL;
 	if (direction == 1 && flags & MSG_NOT_CONSUMED)
-		return 0;
+		return NULL;
 	key.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	key.remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (given_up(&key))
-		return 0;
+		return NULL;
 	now = bpf_ktime_get_ns();
 	at.left = bytes;
 	if (!(direction == 1 && flags & MSG_TRUNC))
@@ -102,30 +105,36 @@ static __always_inline int on_tcp(struct sock *sk, const struct msghdr *message,
 	if (!c)
 		c = connection_new(sk, &key, &at, now);
 	if (!c)
-		return 0;
-	n = counters();
-	if (n)
-		n->calls[masked(direction, 1)]++;
-	feed_unseen(c, sk, direction, bytes);
-	feed(c, direction, &at, now);
-	return 0;
+		return NULL;
+	at.before = sequence_gap(c, sk, direction, bytes);
+	return call_begins(c, direction, &at, now) ? c : NULL;
 }
 
 SEC("fexit/tcp_sendmsg")
 int BPF_PROG(fexit_sendmsg, struct sock *sk, struct msghdr *message, __u64 size, int result)
 {
-	return on_tcp(sk, message, result, 0, 0);
+	struct connection *c = on_tcp(sk, message, result, 0, 0);
+
+	if (c)
+		feed(c, 0);
+	return 0;
 }
 
-/* The result stands behind the arguments, of which there may be five or six. */
+/* The result stands behind the arguments. The comments keep the compiler from making one load of several, at an
+ * offset that the verifier refuses.
+ */
 SEC("fexit/tcp_recvmsg")
 int fexit_recvmsg(__u64 *ctx)
 {
+	struct connection *c;
 	__u32 flags;
 	int result;
 
-	/* the comments keep the compiler from making one load of two, at an offset that the verifier refuses */
-	if (receive_flags_at == 3) {
+	if (receive_arguments == 4) {
+		flags = ctx[3];
+		result = ctx[4];
+		asm volatile("# of four" : "+r"(flags), "+r"(result));
+	} else if (receive_arguments == 5) {
 		flags = ctx[3];
 		result = ctx[5];
 		asm volatile("# of five" : "+r"(flags), "+r"(result));
@@ -134,7 +143,10 @@ int fexit_recvmsg(__u64 *ctx)
 		result = ctx[6];
 		asm volatile("# of six" : "+r"(flags), "+r"(result));
 	}
-	return on_tcp((struct sock *)ctx[0], (struct msghdr *)ctx[1], result, flags, 1);
+	c = on_tcp((struct sock *)ctx[0], (struct msghdr *)ctx[1], result, flags, 1);
+	if (c)
+		feed(c, 1);
+	return 0;
 }
 
 /* Kretprobes will not do for the returns. The kernel runs only so many at once (two a CPU), each call that
@@ -185,22 +197,25 @@ int leave_socket(struct pt_regs *ctx)
 	struct tcp_call *v = bpf_map_lookup_elem(&tcp_calls, &thread);
 	struct sock *sk = (struct sock *)PARAMETER_1(ctx);
 	const struct msghdr *message;
-	__u32 before, sequence;
+	struct connection *c;
+	__u32 before;
 	__u64 left, bytes;
 
 	if (!v || v->sk != (__u64)(unsigned long)sk)
 		return 0;
-	sequence = sequence_read(sk, v->direction);
 	before = v->sequence;
-	if (sequence == before)
+	v->sequence = sequence_read(sk, v->direction);
+	if (v->sequence == before)
 		return 0;
 	message = (const struct msghdr *)(unsigned long)v->message;
 	left = BPF_CORE_READ(message, msg_iter.count);
 	bytes = v->left - left;
 	v->left = left;
-	v->sequence = sequence;
-	if (sequence - before != bytes &&
-	    !sequence_apart(sk, v->direction, before, sequence, sequence - before - bytes))
+	if (v->sequence - before != bytes &&
+	    !sequence_apart(sk, v->direction, before, v->sequence, v->sequence - before - bytes))
 		return 0;
-	return on_tcp(sk, message, bytes, v->flags, v->direction);
+	c = on_tcp(sk, message, bytes, v->flags, v->direction);
+	if (c)
+		feed(c, v->direction);
+	return 0;
 }

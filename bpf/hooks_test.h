@@ -14,8 +14,7 @@ enum feed_flag {
 /* args: 0 connection key, 1 direction, 2 address, 3 bytes, 4 flags, 5 vectors,
  *       6 local IPv4 (network order) << 16 | port, 7 remote likewise
  */
-SEC("raw_tp")
-int feed_test(struct bpf_raw_tracepoint_args *ctx)
+static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx, int *refused)
 {
 	__u64 now = bpf_ktime_get_ns();
 	__u64 key = ctx->args[0];
@@ -27,19 +26,22 @@ int feed_test(struct bpf_raw_tracepoint_args *ctx)
 
 	if (ctx->args[4] & FEED_CLOSE) {
 		forget_connection(key);
-		return 0;
+		return NULL;
 	}
 	socket.address = key;
 	socket.local_port = ctx->args[6];
 	socket.remote_port = ctx->args[7];
-	if (given_up(&socket))
-		return 2;
+	if (given_up(&socket)) {
+		*refused = 2;
+		return NULL;
+	}
 	if (ctx->args[4] & FEED_UNSEEN) {
 		at.left = ctx->args[3];
 	} else if (ctx->args[4] & FEED_VECTOR) {
 		at.left = ctx->args[3];
 		at.vector = ctx->args[2];
 		at.vectors = ctx->args[5];
+		at.rest = at.left;
 	} else {
 		at.address = ctx->args[2];
 		at.segment = ctx->args[3];
@@ -48,16 +50,28 @@ int feed_test(struct bpf_raw_tracepoint_args *ctx)
 	if (!c) {
 		if (!plausible(&at)) {
 			doubt(&socket);
-			return 0;
+			return NULL;
 		}
 		map_v4(t.local_addr, ctx->args[6] >> 16);
 		map_v4(t.remote_addr, ctx->args[7] >> 16);
 		t.local_port = ctx->args[6];
 		t.remote_port = ctx->args[7];
 		c = connection_create(key, &t, now);
-		if (!c)
-			return 1;
+		if (!c) {
+			*refused = 1;
+			return NULL;
+		}
 	}
-	feed(c, direction, &at, now);
-	return 0;
+	return call_begins(c, direction, &at, now) ? c : NULL;
+}
+
+SEC("raw_tp")
+int feed_test(struct bpf_raw_tracepoint_args *ctx)
+{
+	int refused = 0;
+	struct connection *c = on_test(ctx, &refused);
+
+	if (c)
+		feed(c, ctx->args[1] & 1);
+	return refused;
 }

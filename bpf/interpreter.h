@@ -11,13 +11,12 @@
 #define BATCH_MAGIC 2
 #define BATCH_LOG_APPEND_TIME 8 /* of the attributes */
 
-static __always_inline void set_register(struct stream *s, const struct op *op, __u64 v)
+static __always_inline void set_register(struct stream *s, struct op op, __u64 v)
 {
-	s->regs[masked(op->reg, REG_NAMES - 1)] = v;
+	s->regs[masked(op.reg, REG_NAMES - 1)] = v;
 }
 
-/* op is a copy: .rodata is read once a step. */
-static __always_inline long step_string(struct run *r, struct stream *s, const struct op *op)
+static __noinline long step_string(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t;
 	__s64 length;
@@ -25,15 +24,15 @@ static __always_inline long step_string(struct run *r, struct stream *s, const s
 	__u64 id;
 
 	if (s->phase == 0) {
-		t = take_length(r, s, op->flags & OP_FLAG_COMPACT, 2, &length);
+		t = take_length(r, s, op.flags & OP_FLAG_COMPACT, 2, &length);
 		if (t != TAKEN)
 			return t == AGAIN ? GO_ON : STOP;
 		if (length < -1 || length > (__s64)s->frame_left)
-			return lose(r, s, DROP_MALFORMED);
+			return lose(s, DROP_MALFORMED);
 		if (length < 0 || length > NAME_MAX_LENGTH) {
 			if (length > NAME_MAX_LENGTH) {
-				if (op->flags & OP_FLAG_CLIENT_ID && !r->connection->confirmed)
-					return lose(r, s, DROP_BAD_HEADER);
+				if (op.flags & OP_FLAG_CLIENT_ID && !r->connection->confirmed)
+					return lose(s, DROP_BAD_HEADER);
 				s->too_long++;
 				s->skip = length;
 			}
@@ -64,8 +63,9 @@ static __always_inline long step_string(struct run *r, struct stream *s, const s
 			return GO_ON;
 		if (n > NAME_MAX_LENGTH)
 			return STOP;
+		reached(s);
 		if (cursor_read(&s->at, s->name.bytes + got, n))
-			return lose(r, s, DROP_USER_COPY);
+			return lose(s, DROP_USER_COPY);
 		cursor_advance(&s->at, n);
 		consume(r, s, n);
 		s->name_got = got + n;
@@ -73,15 +73,15 @@ static __always_inline long step_string(struct run *r, struct stream *s, const s
 			return GO_ON;
 	}
 	s->phase = 0;
-	if (op->flags & OP_FLAG_CLIENT_ID && !name_is_text(&s->name))
-		return lose(r, s, DROP_BAD_HEADER);
+	if (op.flags & OP_FLAG_CLIENT_ID && !name_is_text(&s->name))
+		return lose(s, DROP_BAD_HEADER);
 	id = name_intern(&s->name);
 	set_register(s, op, id);
 	s->pc++;
 	return GO_ON;
 }
 
-static __always_inline long step_uuid(struct run *r, struct stream *s, const struct op *op)
+static __noinline long step_uuid(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t = take(r, s, 16);
 	__u64 *w;
@@ -102,25 +102,25 @@ static __always_inline long step_uuid(struct run *r, struct stream *s, const str
 	return GO_ON;
 }
 
-static __always_inline long step_array(struct run *r, struct stream *s, const struct op *op)
+static __always_inline long step_array(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t;
 	struct loop *l;
 	__s64 count;
 	__u32 depth;
 
-	t = take_length(r, s, op->flags & OP_FLAG_COMPACT, 4, &count);
+	t = take_length(r, s, op.flags & OP_FLAG_COMPACT, 4, &count);
 	if (t != TAKEN)
 		return t == AGAIN ? GO_ON : STOP;
 	if (count < -1 || count > (__s64)s->frame_left) /* an element takes a byte at least */
-		return lose(r, s, DROP_MALFORMED);
+		return lose(s, DROP_MALFORMED);
 	if (count <= 0) {
-		s->pc = op->arg;
+		s->pc = op.arg;
 		return GO_ON;
 	}
 	depth = s->depth;
 	if (depth >= LOOP_DEPTH)
-		return lose(r, s, DROP_NESTING);
+		return lose(s, DROP_NESTING);
 	s->pc++;
 	l = &s->loops[masked(depth, 7)];
 	l->remaining = count;
@@ -146,7 +146,7 @@ static __always_inline long step_loop(struct stream *s)
 /* Tagged fields (KIP-482): count, then tag, size, bytes for each. One of them may be wanted: the
  * int32 that its struct begins with.
  */
-static __always_inline long step_tags(struct run *r, struct stream *s, const struct op *op)
+static __always_inline long step_tags(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t;
 	__u64 v;
@@ -164,16 +164,16 @@ static __always_inline long step_tags(struct run *r, struct stream *s, const str
 			return t == AGAIN ? GO_ON : STOP;
 		if (s->phase == 0) {
 			if (v > s->frame_left || v > 0xffff) /* tags_left is an __u16 */
-				return lose(r, s, DROP_MALFORMED);
+				return lose(s, DROP_MALFORMED);
 			s->tags_left = v;
 			s->phase = 1;
 		} else if (s->phase == 1) {
-			s->name.length = v == op->flags >> 8 && op->reg; /* wanted */
+			s->name.length = v == op.flags >> 8 && op.reg; /* wanted */
 			s->phase = 2;
 			return GO_ON;
 		} else {
 			if (v > s->frame_left)
-				return lose(r, s, DROP_MALFORMED);
+				return lose(s, DROP_MALFORMED);
 			s->tags_left--;
 			s->phase = 1;
 			if (s->name.length && v >= 4) {
@@ -191,23 +191,23 @@ static __always_inline long step_tags(struct run *r, struct stream *s, const str
 	return GO_ON;
 }
 
-static __always_inline long step_records(struct run *r, struct stream *s, const struct op *op)
+static __always_inline long step_records(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t;
 	__s64 length;
 
-	t = take_length(r, s, op->flags & OP_FLAG_COMPACT, 4, &length);
+	t = take_length(r, s, op.flags & OP_FLAG_COMPACT, 4, &length);
 	if (t != TAKEN)
 		return t == AGAIN ? GO_ON : STOP;
 	if (length < -1 || length > (__s64)s->frame_left)
-		return lose(r, s, DROP_MALFORMED);
+		return lose(s, DROP_MALFORMED);
 	s->regs[REG_RECORDS] = 0;
 	if (length <= 0) {
-		s->pc = op->arg;
+		s->pc = op.arg;
 		return GO_ON;
 	}
 	s->region_left = length;
-	s->region_end = op->arg;
+	s->region_end = op.arg;
 	s->pc++;
 	return GO_ON;
 }
@@ -215,7 +215,7 @@ static __always_inline long step_records(struct run *r, struct stream *s, const 
 /* Record batches follow each other; the last one of a Fetch may be cut off. Formats before magic 2
  * are passed over.
  */
-static __always_inline long step_batch(struct run *r, struct stream *s)
+static __noinline long step_batch(struct run *r, struct stream *s)
 {
 	enum taken t;
 	__s64 length;
@@ -268,29 +268,29 @@ static __always_inline long step_batch(struct run *r, struct stream *s)
 /* Bytes that are a message of their own, which Kafka's brokers do not look into. Whatever it turns out to
  * be, the frame goes on behind it: see embedded_lost.
  */
-static __always_inline long step_embed(struct run *r, struct stream *s, const struct op *op)
+static __noinline long step_embed(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t;
 	__s64 length;
 
-	t = take_length(r, s, op->flags & OP_FLAG_COMPACT, 4, &length);
+	t = take_length(r, s, op.flags & OP_FLAG_COMPACT, 4, &length);
 	if (t != TAKEN)
 		return t == AGAIN ? GO_ON : STOP;
 	if (length < -1 || length > (__s64)s->frame_left)
-		return lose(r, s, DROP_MALFORMED);
+		return lose(s, DROP_MALFORMED);
 	if (length <= 0) {
-		s->pc = op->arg;
+		s->pc = op.arg;
 		return GO_ON;
 	}
 	s->outer_left = s->frame_left - length;
 	s->frame_left = length;
-	s->region_end = op->arg;
+	s->region_end = op.arg;
 	s->embedded = s->depth + 1;
 	s->pc++;
 	return GO_ON;
 }
 
-static __always_inline long step_integer(struct run *r, struct stream *s, const struct op *op, __u32 n)
+static __always_inline long step_integer(struct run *r, struct stream *s, struct op op, __u32 n)
 {
 	enum taken t = take(r, s, n);
 	__s64 v;
@@ -322,6 +322,7 @@ static __always_inline long step_skip(struct run *r, struct stream *s)
 	case CURSOR_BYTES:
 		break;
 	}
+	reached(s);
 	n = s->skip < s->at.segment ? s->skip : s->at.segment;
 	s->skip -= n;
 	cursor_advance(&s->at, n);
@@ -329,21 +330,23 @@ static __always_inline long step_skip(struct run *r, struct stream *s)
 	return GO_ON;
 }
 
-static long step(__u32 i, struct run *r)
+static __always_inline long take_step(struct run *r)
 {
 	struct stream *s = r->stream;
 	enum taken t;
 	__s64 length;
 	struct op op;
+	__u64 word;
 	__u32 pc;
 
 	if (s->skip)
 		return step_skip(r, s);
 	pc = masked(s->pc, OPS - 1);
-	op.code = ops[pc].code;
-	op.reg = ops[pc].reg;
-	op.flags = ops[pc].flags;
-	op.arg = ops[pc].arg;
+	word = *(const volatile __u64 *)&ops[pc]; /* read once a step */
+	op.code = word;
+	op.reg = word >> 8;
+	op.flags = word >> 16;
+	op.arg = word >> 32;
 	switch (op.code) {
 	case OP_REQUEST_HEAD:
 		return step_request_head(r, s);
@@ -361,22 +364,22 @@ static long step(__u32 i, struct run *r)
 		return step_park(r, s);
 	case OP_SKIP:
 		if (op.arg > s->frame_left)
-			return lose(r, s, DROP_MALFORMED);
+			return lose(s, DROP_MALFORMED);
 		s->skip = op.arg;
 		s->pc++;
 		return GO_ON;
 	case OP_INT8:
-		return step_integer(r, s, &op, 1);
+		return step_integer(r, s, op, 1);
 	case OP_INT16:
-		return step_integer(r, s, &op, 2);
+		return step_integer(r, s, op, 2);
 	case OP_INT32:
-		return step_integer(r, s, &op, 4);
+		return step_integer(r, s, op, 4);
 	case OP_INT64:
-		return step_integer(r, s, &op, 8);
+		return step_integer(r, s, op, 8);
 	case OP_STRING:
-		return step_string(r, s, &op);
+		return step_string(r, s, op);
 	case OP_UUID:
-		return step_uuid(r, s, &op);
+		return step_uuid(r, s, op);
 	case OP_SKIP_STRING:
 	case OP_SKIP_BYTES:
 	case OP_SKIP_ARRAY:
@@ -386,17 +389,17 @@ static long step(__u32 i, struct run *r)
 		if (op.code == OP_SKIP_ARRAY && length > 0)
 			length *= op.arg;
 		if (length < -1 || length > (__s64)s->frame_left)
-			return lose(r, s, DROP_MALFORMED);
+			return lose(s, DROP_MALFORMED);
 		if (length > 0)
 			s->skip = length;
 		s->pc++;
 		return GO_ON;
 	case OP_ARRAY:
-		return step_array(r, s, &op);
+		return step_array(r, s, op);
 	case OP_LOOP:
 		return step_loop(s);
 	case OP_TAGS:
-		return step_tags(r, s, &op);
+		return step_tags(r, s, op);
 	case OP_NULLABLE:
 		t = take(r, s, 1);
 		if (t != TAKEN)
@@ -404,11 +407,11 @@ static long step(__u32 i, struct run *r)
 		s->pc = (__s8)s->carry[0] < 0 ? op.arg : s->pc + 1;
 		return GO_ON;
 	case OP_SET:
-		set_register(s, &op, (__s64)(__s32)op.arg);
+		set_register(s, op, (__s64)(__s32)op.arg);
 		s->pc++;
 		return GO_ON;
 	case OP_RECORDS:
-		return step_records(r, s, &op);
+		return step_records(r, s, op);
 	case OP_BATCH:
 		return step_batch(r, s);
 	case OP_REPORT:
@@ -416,79 +419,19 @@ static long step(__u32 i, struct run *r)
 			s->pc++;
 		return GO_ON;
 	case OP_EMBED:
-		return step_embed(r, s, &op);
+		return step_embed(r, s, op);
 	case OP_EMBED_END:
 		s->frame_left = s->outer_left;
 		s->embedded = 0;
 		s->pc++;
 		return GO_ON;
 	}
-	return lose(r, s, DROP_MALFORMED);
+	return lose(s, DROP_MALFORMED);
 }
 
-/* A response that overtook its request is understood now. Whoever takes the request out of the map
- * does it: the hooks of both may come here.
- */
-static __always_inline void replay_parked(struct run *r)
+static long step(__u32 i, struct run *r)
 {
-	struct request_key k = {.connection = r->connection->id, .correlation = r->stream->replay};
-	struct request *asked = bpf_map_lookup_elem(&requests, &k);
-	struct parked_value *p = bpf_map_lookup_elem(&parked, &k);
-	struct run again = {.connection = r->connection, .id = r->id};
-	struct counters *n = counters();
-	struct stream *s;
+	long go = take_step(r);
 
-	if (!asked || !p)
-		return;
-	s = &p->stream;
-	s->request = *asked;
-	if (bpf_map_delete_elem(&requests, &k))
-		return;
-	if (s->request.ambiguous) {
-		drop(DROP_AMBIGUOUS_REQUEST);
-		if (changes_offsets(s->request.api))
-			request_lost(again.connection, r->stream->now);
-		bpf_map_delete_elem(&parked, &k);
-		return;
-	}
-	again.connection->confirmed = 1;
-	/* it was late and no orphan: late ones in a row are no reason to doubt the place */
-	again.connection->streams[masked(again.connection->role == ROLE_CLIENT, 1)].orphans = 0;
-	link_request(again.connection, &s->request, r->stream->now);
-	again.stream = s;
-	stream_rewind(s, DIR_RESPONSE);
-	s->now = r->stream->now;
-	s->direction = again.connection->role == ROLE_CLIENT;
-	s->frame_began = 1;
-	s->in_frame = 1;
-	s->in_sync = 1;
-	s->correlation = k.correlation;
-	s->frame_left = p->length;
-	s->api = s->request.api;
-	s->version = s->request.version;
-	s->at.kernel = 1;
-	s->at.address = (__u64)(unsigned long)p->bytes;
-	s->at.segment = p->length;
-	enter_program(s, DIR_RESPONSE);
-	bpf_loop(STEPS_MAX, step, &again, 0);
-	if (n)
-		n->late_requests++;
-	bpf_map_delete_elem(&parked, &k);
-}
-
-static long run_and_replay(__u32 i, struct run *r)
-{
-	long steps = bpf_loop(STEPS_MAX, step, r, 0);
-	struct stream *s = r->stream;
-
-	if (s->replay_wanted) {
-		s->replay_wanted = 0;
-		replay_parked(r);
-		return GO_ON;
-	}
-	if (steps >= STEPS_MAX) {
-		s->frame_began = 1;
-		lose(r, s, DROP_STEP_LIMIT);
-	}
-	return STOP;
+	return r->stream->losing ? place_lost(r, r->stream) : go;
 }

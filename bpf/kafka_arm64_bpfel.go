@@ -71,6 +71,10 @@ type KafkaConnection struct {
 			Vectors      uint32
 			Kernel       uint16
 			KernelVector uint16
+			Before       uint64
+			Rest         uint64
+			Message      uint64
+			Messages     uint64
 		}
 		Start struct {
 			_            structs.HostLayout
@@ -81,8 +85,13 @@ type KafkaConnection struct {
 			Vectors      uint32
 			Kernel       uint16
 			KernelVector uint16
+			Before       uint64
+			Rest         uint64
+			Message      uint64
+			Messages     uint64
 		}
 		Now          uint64
+		Called       uint64
 		Varint       uint64
 		FrameLeft    uint64
 		Skip         uint64
@@ -109,9 +118,12 @@ type KafkaConnection struct {
 		FrameBegan   uint8
 		ReplayWanted uint8
 		Decoded      uint8
+		Parked       uint8
+		Pad1         [3]uint8
 		Embedded     uint8
 		Replay       uint32
 		TooLong      uint32
+		Losing       uint32
 		Pad2         uint32
 	}
 	Tuple            KafkaTuple
@@ -192,7 +204,8 @@ const (
 	KafkaDropReasonDROP_ASSIGNMENTS_FULL  KafkaDropReason = 34
 	KafkaDropReasonDROP_GONE_TOPICS_FULL  KafkaDropReason = 35
 	KafkaDropReasonDROP_SHARES_FULL       KafkaDropReason = 36
-	KafkaDropReasonDROP_REASONS           KafkaDropReason = 37
+	KafkaDropReasonDROP_PROGRAM_SKIPPED   KafkaDropReason = 37
+	KafkaDropReasonDROP_REASONS           KafkaDropReason = 38
 )
 
 type KafkaGoneKey struct {
@@ -371,6 +384,10 @@ type KafkaParkedValue struct {
 			Vectors      uint32
 			Kernel       uint16
 			KernelVector uint16
+			Before       uint64
+			Rest         uint64
+			Message      uint64
+			Messages     uint64
 		}
 		Start struct {
 			_            structs.HostLayout
@@ -381,8 +398,13 @@ type KafkaParkedValue struct {
 			Vectors      uint32
 			Kernel       uint16
 			KernelVector uint16
+			Before       uint64
+			Rest         uint64
+			Message      uint64
+			Messages     uint64
 		}
 		Now          uint64
+		Called       uint64
 		Varint       uint64
 		FrameLeft    uint64
 		Skip         uint64
@@ -409,9 +431,12 @@ type KafkaParkedValue struct {
 		FrameBegan   uint8
 		ReplayWanted uint8
 		Decoded      uint8
+		Parked       uint8
+		Pad1         [3]uint8
 		Embedded     uint8
 		Replay       uint32
 		TooLong      uint32
+		Losing       uint32
 		Pad2         uint32
 	}
 	Length uint32
@@ -688,6 +713,7 @@ const (
 	KafkaMapParked             = "parked"
 	KafkaMapPeers              = "peers"
 	KafkaMapPending            = "pending"
+	KafkaMapRefused            = "refused"
 	KafkaMapRequests           = "requests"
 	KafkaMapSessions           = "sessions"
 	KafkaMapShares             = "shares"
@@ -721,7 +747,9 @@ const (
 	KafkaVarPortCount          = "port_count"
 	KafkaVarPorts              = "ports"
 	KafkaVarPrograms           = "programs"
+	KafkaVarReceiveArguments   = "receive_arguments"
 	KafkaVarReceiveFlagsAt     = "receive_flags_at"
+	KafkaVarRefusedAt          = "refused_at"
 	KafkaVarRoleWanted         = "role_wanted"
 	KafkaVarTraceReports       = "trace_reports"
 	KafkaVarTrackPositions     = "track_positions"
@@ -810,6 +838,7 @@ type KafkaMapSpecs struct {
 	Parked          *ebpf.MapSpec `ebpf:"parked"`
 	Peers           *ebpf.MapSpec `ebpf:"peers"`
 	Pending         *ebpf.MapSpec `ebpf:"pending"`
+	Refused         *ebpf.MapSpec `ebpf:"refused"`
 	Requests        *ebpf.MapSpec `ebpf:"requests"`
 	Sessions        *ebpf.MapSpec `ebpf:"sessions"`
 	Shares          *ebpf.MapSpec `ebpf:"shares"`
@@ -838,7 +867,9 @@ type KafkaVariableSpecs struct {
 	PortCount          *ebpf.VariableSpec `ebpf:"port_count"`
 	Ports              *ebpf.VariableSpec `ebpf:"ports"`
 	Programs           *ebpf.VariableSpec `ebpf:"programs"`
+	ReceiveArguments   *ebpf.VariableSpec `ebpf:"receive_arguments"`
 	ReceiveFlagsAt     *ebpf.VariableSpec `ebpf:"receive_flags_at"`
+	RefusedAt          *ebpf.VariableSpec `ebpf:"refused_at"`
 	RoleWanted         *ebpf.VariableSpec `ebpf:"role_wanted"`
 	TraceReports       *ebpf.VariableSpec `ebpf:"trace_reports"`
 	TrackPositions     *ebpf.VariableSpec `ebpf:"track_positions"`
@@ -888,6 +919,7 @@ type KafkaMaps struct {
 	Parked          *ebpf.Map `ebpf:"parked"`
 	Peers           *ebpf.Map `ebpf:"peers"`
 	Pending         *ebpf.Map `ebpf:"pending"`
+	Refused         *ebpf.Map `ebpf:"refused"`
 	Requests        *ebpf.Map `ebpf:"requests"`
 	Sessions        *ebpf.Map `ebpf:"sessions"`
 	Shares          *ebpf.Map `ebpf:"shares"`
@@ -919,6 +951,7 @@ func (m *KafkaMaps) Close() error {
 		m.Parked,
 		m.Peers,
 		m.Pending,
+		m.Refused,
 		m.Requests,
 		m.Sessions,
 		m.Shares,
@@ -948,7 +981,9 @@ type KafkaVariables struct {
 	PortCount          *ebpf.Variable `ebpf:"port_count"`
 	Ports              *ebpf.Variable `ebpf:"ports"`
 	Programs           *ebpf.Variable `ebpf:"programs"`
+	ReceiveArguments   *ebpf.Variable `ebpf:"receive_arguments"`
 	ReceiveFlagsAt     *ebpf.Variable `ebpf:"receive_flags_at"`
+	RefusedAt          *ebpf.Variable `ebpf:"refused_at"`
 	RoleWanted         *ebpf.Variable `ebpf:"role_wanted"`
 	TraceReports       *ebpf.Variable `ebpf:"trace_reports"`
 	TrackPositions     *ebpf.Variable `ebpf:"track_positions"`

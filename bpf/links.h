@@ -61,7 +61,7 @@ static __always_inline void peer_key(const struct connection *c, struct tuple *k
 }
 
 /* Computes c->link and enters it. Called when the connection is known to speak Kafka. */
-__noinline long link_enter(struct connection *c, __u64 now)
+ONCE_VERIFIED long link_enter(struct connection *c, __u64 now)
 {
 	struct link_value v = {};
 	struct link_value *known;
@@ -98,7 +98,7 @@ __noinline long link_enter(struct connection *c, __u64 now)
 		for (int i = 0; i < sizeof(v.key) / 8; i++)
 			difference |= words[i] ^ other[i];
 		if (difference) {
-			drop(DROP_LINK_COLLISION);
+			refuse(DROP_LINK_COLLISION);
 			return 0;
 		}
 		known->last_seen = now;
@@ -110,7 +110,7 @@ __noinline long link_enter(struct connection *c, __u64 now)
 	v.first_seen = now;
 	v.last_seen = now;
 	if (bpf_map_update_elem(&links, &id, &v, BPF_ANY)) {
-		drop(DROP_LINKS_FULL);
+		refuse(DROP_LINKS_FULL);
 		return 0;
 	}
 	c->link = id;
@@ -135,7 +135,7 @@ static __always_inline void link_request(struct connection *c, struct request *a
  */
 #define PEER_CHECKS 8
 
-static __always_inline void peer_check(struct connection *c)
+static __noinline void peer_check(struct connection *c)
 {
 	struct tuple key;
 

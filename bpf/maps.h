@@ -31,6 +31,8 @@ MAP(topic_ids, BPF_MAP_TYPE_HASH, __u64, struct topic_id_value, 16384);
 MAP(requests, BPF_MAP_TYPE_HASH, struct request_key, struct request, 32768);
 MAP(pending, BPF_MAP_TYPE_HASH, struct pending_key, struct pending_value, 32768);
 MAP(offsets, BPF_MAP_TYPE_HASH, struct offset_key, struct offset_value, 131072);
+/* Offsets for which there was no room, and when: what is known of them by another link is no longer true. */
+MAP(refused, BPF_MAP_TYPE_HASH, struct offset_key, __u64, 4096);
 MAP(watermarks, BPF_MAP_TYPE_HASH, struct partition_key, struct watermark_value, 131072);
 MAP(times, BPF_MAP_TYPE_HASH, struct partition_key, struct times_value, 32768);
 MAP(sessions, BPF_MAP_TYPE_HASH, struct session_key, struct session_value, 16384);

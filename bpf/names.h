@@ -3,7 +3,7 @@
 // The functions with loops are global, so that the verifier goes through each once, not at every call.
 #pragma once
 
-#include "config.h"
+#include "atomics.h"
 
 #define HASH_1 0x9e3779b97f4a7c15ull /* odd 64-bit constants with well mixed bits */
 #define HASH_2 0xc2b2ae3d27d4eb4full
@@ -18,7 +18,7 @@ static __always_inline void hash_word(__u64 w, __u64 *a, __u64 *b)
 }
 
 /* Enters n->bytes (length, kind set, the rest zero up to the next 8 bytes) and returns its id. */
-__noinline __u64 name_intern(struct name *n)
+ONCE_VERIFIED __u64 name_intern(struct name *n)
 {
 	__u64 a, b, id;
 	const __u64 *words;
@@ -55,7 +55,7 @@ __noinline __u64 name_intern(struct name *n)
 /* Client ids take part in recognition: no control characters (8 bytes at a time; bytes from 0x80
  * on, UTF-8, pass).
  */
-__noinline int name_is_text(struct name *n)
+ONCE_VERIFIED int name_is_text(struct name *n)
 {
 	const __u64 *words;
 

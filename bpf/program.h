@@ -44,7 +44,7 @@ struct op {
 	__u8 reg;
 	__u16 flags;
 	__u32 arg;
-};
+} __attribute__((aligned(8))); /* read as one word */
 
 enum reg_name {
 	REG_CLIENT = 0, /* names are 64-bit ids: NAME_NONE, NAME_INVALID or a key of `names` */

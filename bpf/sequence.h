@@ -66,13 +66,3 @@ static __always_inline __u32 sequence_gap(struct connection *c, struct sock *sk,
 		c->streams[d].lost = 1;
 	return 0;
 }
-
-/* Before the bytes of a call: what passed unseen since the call before, as of then. */
-static __always_inline void feed_unseen(struct connection *c, struct sock *sk, __u32 direction, __u32 bytes)
-{
-	struct cursor unseen = {};
-
-	unseen.left = sequence_gap(c, sk, direction, bytes);
-	if (unseen.left)
-		feed(c, direction, &unseen, c->streams[masked(direction, 1)].now);
-}

@@ -23,7 +23,7 @@ static __always_inline struct group_value *group_entry(__u64 link, __u64 group, 
 }
 
 /* A member of the classic protocol begins to rebalance: it was told so, or joins by itself. */
-static __always_inline void rebalance_begins(struct run *r, struct stream *s, __u64 group)
+static __noinline void rebalance_begins(struct run *r, struct stream *s, __u64 group)
 {
 	struct group_value *g;
 
@@ -36,7 +36,7 @@ static __always_inline void rebalance_begins(struct run *r, struct stream *s, __
 	g->joining = s->now;
 }
 
-static __always_inline void rebalance_ends(struct run *r, struct stream *s)
+static __noinline void rebalance_ends(struct run *r, struct stream *s)
 {
 	__u64 began = r->connection->joining;
 	struct group_value *g;
@@ -53,7 +53,7 @@ static __always_inline void rebalance_ends(struct run *r, struct stream *s)
 }
 
 /* SyncGroup, and the heartbeats of KIP-848: the assignment that follows is the whole one. */
-static __always_inline void sink_assignment(struct stream *s)
+static __noinline void sink_assignment(struct stream *s)
 {
 	s->regs[REG_ASSIGNMENT] = ASSIGNMENT_TOLD;
 }
@@ -63,7 +63,7 @@ static __always_inline __u64 member_of(struct stream *s)
 	return usable(s->regs[REG_MEMBER]) ? s->regs[REG_MEMBER] : s->request.member;
 }
 
-static __always_inline void sink_assigned(struct stream *s)
+static __noinline void sink_assigned(struct stream *s)
 {
 	struct assignment_key k = {};
 	struct assignment_value v = {};
@@ -93,7 +93,7 @@ static __always_inline void rebalance_is_over(struct run *r, struct stream *s)
 		g->joined = s->now;
 }
 
-static __always_inline void sink_member(struct run *r, struct stream *s)
+static __noinline void sink_member(struct run *r, struct stream *s)
 {
 	struct member_value v = {}, *known;
 	struct member_key k = {};
@@ -128,7 +128,7 @@ static __always_inline void sink_member(struct run *r, struct stream *s)
 		drop(DROP_MEMBERS_FULL);
 }
 
-static __always_inline void sink_group_deleted(struct stream *s)
+static __noinline void sink_group_deleted(struct stream *s)
 {
 	struct group_value *g;
 

@@ -42,7 +42,7 @@ static __always_inline bool supersedes(__s64 offset, __u64 asked, __s64 known, _
 }
 
 /* A session's answers say nothing of this partition any more. */
-static __always_inline void leave_session(struct stream *s)
+static __noinline void leave_session(struct stream *s)
 {
 	struct partition_key k = {};
 	struct watermark_value *v;
@@ -55,7 +55,7 @@ static __always_inline void leave_session(struct stream *s)
 		v->session = 0;
 }
 
-static __always_inline void sink_watermark(struct run *r, struct stream *s)
+static __noinline void sink_watermark(struct run *r, struct stream *s)
 {
 	__s64 hw = s->regs[REG_HIGH_WATERMARK], start = s->regs[REG_LOG_START];
 	struct watermark_value *v;
@@ -80,7 +80,7 @@ static __always_inline void sink_watermark(struct run *r, struct stream *s)
 	v->follower = s->request.follower;
 }
 
-static __always_inline void sink_list_answered(struct run *r, struct stream *s)
+static __noinline void sink_list_answered(struct run *r, struct stream *s)
 {
 	__s64 offset = s->regs[REG_OFFSET];
 	struct pending_value asked = {};
@@ -107,7 +107,7 @@ static __always_inline void sink_list_answered(struct run *r, struct stream *s)
 	}
 }
 
-static __always_inline void sink_produce_answered(struct run *r, struct stream *s)
+static __noinline void sink_produce_answered(struct run *r, struct stream *s)
 {
 	__s64 base = s->regs[REG_OFFSET];
 	struct pending_value asked = {};
@@ -126,7 +126,7 @@ static __always_inline void sink_produce_answered(struct run *r, struct stream *
 	}
 }
 
-static __always_inline void sink_fetch_asked(struct run *r, struct stream *s)
+static __noinline void sink_fetch_asked(struct run *r, struct stream *s)
 {
 	struct watermark_value *v;
 
@@ -142,7 +142,7 @@ static __always_inline void sink_fetch_asked(struct run *r, struct stream *s)
 /* What an incremental response leaves out is unchanged as of that response (KIP-227). A throttled
  * response leaves everything out and says nothing.
  */
-static __always_inline void sink_fetch_session(struct run *r, struct stream *s)
+static __noinline void sink_fetch_session(struct run *r, struct stream *s)
 {
 	struct session_value v = {}, *known;
 	struct session_key k = {};
@@ -165,7 +165,7 @@ static __always_inline void sink_fetch_session(struct run *r, struct stream *s)
 		drop(DROP_SESSIONS_FULL);
 }
 
-static __always_inline void sink_batch(struct run *r, struct stream *s)
+static __noinline void sink_batch(struct run *r, struct stream *s)
 {
 	struct partition_key k = {};
 	struct time_point *p;
@@ -207,7 +207,7 @@ static __always_inline void topic_gone(struct stream *s, __u64 topic)
 		drop(DROP_GONE_TOPICS_FULL);
 }
 
-static __always_inline void sink_topic_deleted(struct stream *s)
+static __noinline void sink_topic_deleted(struct stream *s)
 {
 	if (s->regs[REG_ERROR])
 		return;
@@ -216,7 +216,7 @@ static __always_inline void sink_topic_deleted(struct stream *s)
 }
 
 /* Metadata of one topic. A broker that does not know it has none of its offsets either. */
-static __always_inline void sink_topic_id(struct run *r, struct stream *s)
+static __noinline void sink_topic_id(struct run *r, struct stream *s)
 {
 	struct topic_id_value v = {}, *known;
 	__u64 id = s->regs[REG_TOPIC];
@@ -237,7 +237,7 @@ static __always_inline void sink_topic_id(struct run *r, struct stream *s)
 		drop(DROP_TOPIC_IDS_FULL);
 }
 
-static __always_inline void sink_cluster(struct stream *s)
+static __noinline void sink_cluster(struct stream *s)
 {
 	struct link_value *l;
 	__u64 id = s->request.link;

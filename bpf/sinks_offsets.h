@@ -29,7 +29,13 @@ static __always_inline void offset_key_fill(const struct stream *s, __u64 group,
 
 static __always_inline void offset_put(const struct offset_key *k, const struct offset_value *v)
 {
-	if (bpf_map_update_elem(&offsets, k, v, BPF_ANY))
+	__u64 when = v->acked ? v->acked : v->time;
+
+	if (!bpf_map_update_elem(&offsets, k, v, BPF_ANY))
+		return;
+	if (bpf_map_update_elem(&refused, k, &when, BPF_ANY))
+		refuse(DROP_OFFSETS_FULL);
+	else
 		drop(DROP_OFFSETS_FULL);
 }
 
@@ -72,7 +78,7 @@ static __always_inline bool commit_acknowledged(struct run *r, struct stream *s,
 	return true;
 }
 
-static __always_inline void sink_commit_answered(struct run *r, struct stream *s)
+static __noinline void sink_commit_answered(struct run *r, struct stream *s)
 {
 	struct pending_value asked = {};
 	struct offset_value v = {};
@@ -99,7 +105,7 @@ static __always_inline void sink_commit_answered(struct run *r, struct stream *s
 	offset_put_newer(&k, &v);
 }
 
-static __always_inline void sink_offset_fetched(struct run *r, struct stream *s)
+static __noinline void sink_offset_fetched(struct run *r, struct stream *s)
 {
 	__u64 group = s->regs[REG_GROUP] ? s->regs[REG_GROUP] : s->request.group;
 	struct offset_value v = {}, *known;
@@ -127,7 +133,7 @@ static __always_inline void sink_offset_fetched(struct run *r, struct stream *s)
 }
 
 /* OffsetDelete: the broker has none any more. */
-static __always_inline void sink_offset_deleted(struct stream *s)
+static __noinline void sink_offset_deleted(struct stream *s)
 {
 	struct offset_value v = {};
 	struct offset_key k;

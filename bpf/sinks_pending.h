@@ -38,7 +38,7 @@ static __always_inline void pending_key_fill(const struct run *r, const struct s
 }
 
 /* A request names a value for one partition; the response will say whether it holds. */
-static __always_inline void pending_put(struct run *r, struct stream *s, __s64 value)
+static __noinline void pending_put(struct run *r, struct stream *s, __s64 value)
 {
 	struct pending_key k;
 	struct pending_value v = {};

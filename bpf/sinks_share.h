@@ -25,13 +25,13 @@ static __always_inline __u64 share_one(__s64 type)
 }
 
 /* REG_RECORDS: of the partition; REG_SCRATCH: of the batch; REG_COUNT: types that the batch named */
-static __always_inline void sink_share_type(struct stream *s)
+static __noinline void sink_share_type(struct stream *s)
 {
 	s->regs[REG_SCRATCH] += share_one(s->regs[REG_ACK_TYPE]);
 	s->regs[REG_COUNT]++;
 }
 
-static __always_inline void sink_share_batch(struct stream *s)
+static __noinline void sink_share_batch(struct stream *s)
 {
 	__s64 records = s->regs[REG_BATCH_LAST] - s->regs[REG_BATCH_BASE] + 1;
 
@@ -43,14 +43,14 @@ static __always_inline void sink_share_batch(struct stream *s)
 	s->regs[REG_COUNT] = 0;
 }
 
-static __always_inline void sink_share_asked(struct run *r, struct stream *s)
+static __noinline void sink_share_asked(struct run *r, struct stream *s)
 {
 	if (s->regs[REG_RECORDS] && usable(s->regs[REG_GROUP]))
 		pending_put(r, s, s->regs[REG_RECORDS]);
 	s->regs[REG_RECORDS] = 0;
 }
 
-static __always_inline void sink_share_answered(struct run *r, struct stream *s)
+static __noinline void sink_share_answered(struct run *r, struct stream *s)
 {
 	struct share_value *v, blank = {};
 	struct pending_value asked = {};

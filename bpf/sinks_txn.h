@@ -54,8 +54,8 @@ static __always_inline struct txn_producer *txn_producer(__u64 key, __s64 id, __
 }
 
 /* False if there is no room for it. */
-static __always_inline bool txn_put(struct run *r, struct stream *s, const struct offset_key *k,
-				    const struct pending_value *asked)
+static __noinline bool txn_put(struct run *r, struct stream *s, const struct offset_key *k,
+			       const struct pending_value *asked)
 {
 	__u64 key = producer_key(r->connection, r->connection->role, s->request.producer);
 	struct txn_producer *p = txn_producer(key, s->request.producer, s->now);
@@ -90,14 +90,25 @@ static __always_inline bool txn_put(struct run *r, struct stream *s, const struc
 		return false;
 	known = bpf_map_lookup_elem(&txn_offsets, &id);
 	if (known)
-		known->next = __sync_lock_test_and_set(&p->first, id);
+		known->next = exchange(&p->first, id);
 	return true;
 }
 
-static __always_inline void sink_txn_commit_answered(struct run *r, struct stream *s)
+/* A function of its own: the stack of the one below is large already. */
+static __noinline void offset_unknown(const struct stream *s, const struct offset_key *k)
+{
+	struct offset_value v = {};
+
+	v.offset = OFFSET_NONE;
+	v.time = s->now;
+	v.acked = s->now;
+	v.source = OFFSET_UNKNOWN;
+	offset_put_newer(k, &v);
+}
+
+static __noinline void sink_txn_commit_answered(struct run *r, struct stream *s)
 {
 	struct pending_value asked = {};
-	struct offset_value v = {};
 	struct offset_key k;
 	bool known;
 
@@ -110,11 +121,7 @@ static __always_inline void sink_txn_commit_answered(struct run *r, struct strea
 		drop(DROP_PENDING_MISSING);
 	else if (asked.value >= 0)
 		drop(DROP_TXN_FULL);
-	v.offset = OFFSET_NONE;
-	v.time = s->now;
-	v.acked = s->now;
-	v.source = OFFSET_UNKNOWN;
-	offset_put_newer(&k, &v);
+	offset_unknown(s, &k);
 }
 
 /* The same client id and producer id may exist in two clusters. */
@@ -130,7 +137,7 @@ static __always_inline bool clusters_differ(__u64 link, __u64 other)
 }
 
 /* One offset of a committed transaction comes into force. */
-static __always_inline void txn_apply(struct stream *s, const struct txn_offset *o)
+static __noinline void txn_apply(struct stream *s, const struct txn_offset *o)
 {
 	struct offset_value v = {}, *old = bpf_map_lookup_elem(&offsets, &o->key);
 
@@ -168,7 +175,7 @@ static __always_inline bool txn_walk(struct run *r, struct stream *s, __s64 prod
 		if (!p)
 			return false;
 		p->time = s->now;
-		id = __sync_lock_test_and_set(&p->first, 0);
+		id = exchange(&p->first, 0);
 	}
 	found = bpf_map_lookup_elem(&txn_offsets, &id);
 	if (!found) {
@@ -186,7 +193,7 @@ static __always_inline bool txn_walk(struct run *r, struct stream *s, __s64 prod
 	return o.next != 0;
 }
 
-static __always_inline bool sink_txn_end(struct run *r, struct stream *s)
+static __noinline bool sink_txn_end(struct run *r, struct stream *s)
 {
 	if (s->regs[REG_TOP_ERROR] || r->connection->role != ROLE_CLIENT)
 		return false;
@@ -194,7 +201,7 @@ static __always_inline bool sink_txn_end(struct run *r, struct stream *s)
 }
 
 /* Whether or not it is answered, what a marker says has been decided. */
-static __always_inline bool sink_txn_marker(struct run *r, struct stream *s)
+static __noinline bool sink_txn_marker(struct run *r, struct stream *s)
 {
 	if (s->direction == 0 || r->connection->role == ROLE_CLIENT)
 		return false;

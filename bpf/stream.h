@@ -49,7 +49,7 @@ static __always_inline long embedded_lost(struct stream *s)
 }
 
 /* A request has passed, or may have, that was not understood: it may have been a commit. */
-static __noinline void request_lost(struct connection *c, __u64 when)
+static __always_inline void request_lost(struct connection *c, __u64 when)
 {
 	__u64 id = c->link;
 	struct link_value *l;
@@ -68,10 +68,12 @@ static __noinline void request_lost(struct connection *c, __u64 when)
 /* The place is lost: nothing more of this frame is believed. A frame that began in an earlier call
  * may have been no frame at all, so what this call begins with gets its own chance.
  */
-static __always_inline long lose(struct run *r, struct stream *s, __u32 reason)
+static __always_inline long place_lost(struct run *r, struct stream *s)
 {
 	struct connection *c = r->connection;
+	__u32 reason = s->losing - 1;
 
+	s->losing = 0;
 	if (s->embedded && (reason == DROP_MALFORMED || reason == DROP_NESTING))
 		return embedded_lost(s);
 	if (s->in_sync || (s->in_frame && c->confirmed)) /* what never was Kafka is no loss */
@@ -95,11 +97,21 @@ static __always_inline long lose(struct run *r, struct stream *s, __u32 reason)
 			request_lost(c, s->now);
 		}
 	}
-	if (!s->frame_began) {
+	if (!s->frame_began || s->now < s->called) { /* or it was lost before this call */
 		s->frame_began = 1;
+		s->now = s->called;
 		s->at = s->start;
 		return GO_ON;
 	}
+	return STOP;
+}
+
+/* What a step returns when the place is lost: see step. (What there is to do then is done in one place, so
+ * that the verifier does not go through it at every length that may be wrong.)
+ */
+static __always_inline long lose(struct stream *s, __u32 reason)
+{
+	s->losing = reason + 1;
 	return STOP;
 }
 
@@ -130,21 +142,22 @@ enum taken {
 	LOST,  /* nothing more of this call is looked at */
 };
 
-static __always_inline enum taken lost(struct run *r, struct stream *s, __u32 reason)
+static __always_inline enum taken lost(struct stream *s, __u32 reason)
 {
-	return lose(r, s, reason) == GO_ON ? AGAIN : LOST;
+	lose(s, reason);
+	return LOST;
 }
 
 /* Bytes that passed unseen: harmless while skipping and inside record data, else the place is lost. */
 static __always_inline enum taken pass_unseen(struct run *r, struct stream *s)
 {
-	__u64 n = s->at.left;
+	__u64 *n = cursor_unseen(&s->at);
 	__u64 k;
 
 	if (s->skip) {
-		k = s->skip < n ? s->skip : n;
+		k = s->skip < *n ? s->skip : *n;
 		s->skip -= k;
-		s->at.left -= k;
+		*n -= k;
 		consume(r, s, k);
 		return AGAIN;
 	}
@@ -156,18 +169,25 @@ static __always_inline enum taken pass_unseen(struct run *r, struct stream *s)
 		s->pc = s->region_end;
 		return AGAIN;
 	}
-	s->at.left = 0;
-	return lost(r, s, DROP_UNSEEN_BYTES);
+	*n = 0;
+	return lost(s, DROP_UNSEEN_BYTES);
+}
+
+/* Bytes of the call itself are about to be taken. */
+static __always_inline void reached(struct stream *s)
+{
+	if (s->now < s->called)
+		s->now = s->called;
 }
 
 /* Collects the next n (1..CARRY_BYTES) bytes in s->carry. */
-static __always_inline enum taken take(struct run *r, struct stream *s, __u32 n)
+static __noinline enum taken take(struct run *r, struct stream *s, __u32 n)
 {
 	__u32 have = s->carried & (CARRY_BYTES - 1);
 	__u32 k;
 
 	if (s->embedded && !have && n > s->frame_left) /* no byte will come that belongs to it */
-		return lost(r, s, DROP_MALFORMED);
+		return lost(s, DROP_MALFORMED);
 	switch (cursor_look(&s->at)) {
 	case CURSOR_END:
 		return WAIT;
@@ -178,15 +198,19 @@ static __always_inline enum taken take(struct run *r, struct stream *s, __u32 n)
 	}
 	if (!s->at.segment)
 		return AGAIN;
+	reached(s);
 	if (s->in_frame && !have && n > s->frame_left)
-		return lost(r, s, DROP_MALFORMED);
+		return lost(s, DROP_MALFORMED);
 	k = n - have;
 	if (k > s->at.segment)
 		k = s->at.segment;
-	if (k > CARRY_BYTES || !k)
+	if (!k)
+		return LOST;
+	asm volatile("" : "+r"(k)); /* two checks of one number, or the verifier loses sight of it */
+	if (k > CARRY_BYTES)
 		return LOST;
 	if (cursor_read(&s->at, s->carry + have, k))
-		return lost(r, s, DROP_USER_COPY);
+		return lost(s, DROP_USER_COPY);
 	cursor_advance(&s->at, k);
 	if (s->in_frame)
 		consume(r, s, k);
@@ -208,7 +232,7 @@ static __always_inline enum taken take_varint(struct run *r, struct stream *s, _
 		return t;
 	b = s->carry[0];
 	if (s->shift > 28 || (s->shift == 28 && b & 0xf0)) /* 32 bits are the most that Kafka writes */
-		return lost(r, s, DROP_MALFORMED);
+		return lost(s, DROP_MALFORMED);
 	s->varint |= (__u64)(b & 0x7f) << s->shift;
 	if (b & 0x80) {
 		s->shift += 7;

@@ -41,8 +41,8 @@ struct tuple {
 	__u8 remote_addr[16];
 	__u16 local_port;
 	__u16 remote_port;
-	__u32 netns; /* inode of the network namespace */
-};
+	__u32 netns;	       /* inode of the network namespace */
+} __attribute__((aligned(8))); /* copied by words */
 
 /* Where the same client talks to the same broker, over any number of connections.
  * Everything learnt is kept by link; which cluster and process a link is, is joined in user space.
@@ -108,6 +108,10 @@ struct cursor {
 	__u32 vectors;	     /* iovecs left */
 	__u16 kernel;	     /* the bytes are in kernel memory */
 	__u16 kernel_vector; /* the iovecs are */
+	__u64 before;	     /* bytes that passed unseen before the call */
+	__u64 rest;	     /* bytes of the message whose iovecs these are */
+	__u64 message;	     /* address of the next struct mmsghdr */
+	__u64 messages;	     /* messages left */
 };
 
 /* A thread's call to send or receive. */
@@ -133,7 +137,8 @@ struct stream {
 	__u8 carry[2 * CARRY_BYTES]; /* a fixed field cut by a read boundary */
 	struct cursor at;
 	struct cursor start; /* where the call's bytes begin: to try again from there */
-	__u64 now;
+	__u64 now;	     /* of the call whose bytes are looked at */
+	__u64 called;	     /* of the last call: what passed unseen before it belongs to the one before */
 	__u64 varint;
 	__u64 frame_left;
 	__u64 skip;
@@ -160,9 +165,12 @@ struct stream {
 	__u8 frame_began;   /* a frame's head began within this call */
 	__u8 replay_wanted; /* a parked response can be understood now ... */
 	__u8 decoded;	    /* requests: its body is gone through, not passed over */
-	__u8 embedded;	    /* 1 and the depth of the arrays around the embedded message; 0: in none */
-	__u32 replay;	    /* ... the one with this correlation id */
-	__u32 too_long;	    /* names of this frame that are left out */
+	__u8 parked;	    /* it is a parked response's */
+	__u8 pad1[3];
+	__u8 embedded;	/* 1 and the depth of the arrays around the embedded message; 0: in none */
+	__u32 replay;	/* ... the one with this correlation id */
+	__u32 too_long; /* names of this frame that are left out */
+	__u32 losing;	/* 1 and the reason for which the place has been lost */
 	__u32 pad2;
 };
 

@@ -96,25 +96,6 @@ static __always_inline bool call_is_compat(struct task_struct *task)
 }
 #endif
 
-/* struct user_msghdr, 64-bit */
-struct user_msghdr {
-	__u64 name;
-	__u32 name_length;
-	__u32 pad1;
-	__u64 iov;
-	__u64 iov_length;
-	__u64 control;
-	__u64 control_length;
-	__u32 flags;
-	__u32 pad2;
-};
-
-struct user_mmsghdr {
-	struct user_msghdr header;
-	__u32 length;
-	__u32 pad;
-};
-
 static __always_inline void at_buffer(struct cursor *at, __u64 address, __u64 bytes)
 {
 	at->address = address;
@@ -126,6 +107,7 @@ static __always_inline void at_vector(struct cursor *at, __u64 vector, __u64 cou
 	at->vector = vector;
 	at->vectors = count > IOV_MAX ? IOV_MAX : count;
 	at->left = bytes;
+	at->rest = bytes;
 }
 
 static __always_inline void at_message(struct cursor *at, __u64 header, __u64 bytes)
@@ -135,63 +117,6 @@ static __always_inline void at_message(struct cursor *at, __u64 header, __u64 by
 	at->left = bytes; /* unseen, if the header cannot be read */
 	if (!bpf_probe_read_user(&h, sizeof(h), (void *)header))
 		at_vector(at, h.iov, h.iov_length, bytes);
-}
-
-struct length {
-	__u64 vector;
-	__u64 bytes;
-};
-
-static long add_length(__u32 i, struct length *l)
-{
-	struct user_iovec v;
-
-	if (bpf_probe_read_user(&v, sizeof(v), (void *)(l->vector + i * sizeof(v))))
-		return STOP;
-	l->bytes += v.length;
-	return GO_ON;
-}
-
-/* How many bytes one message of a sendmmsg or recvmmsg has room for. */
-static __always_inline __u64 message_length(__u64 header)
-{
-	struct length l = {};
-	struct user_msghdr h;
-
-	if (bpf_probe_read_user(&h, sizeof(h), (void *)header))
-		return 0;
-	l.vector = h.iov;
-	bpf_loop(h.iov_length > IOV_MAX ? IOV_MAX : h.iov_length, add_length, &l, 0);
-	return l.bytes;
-}
-
-/* Which of a sendmmsg's or recvmmsg's messages a `socket` hook was called for: the hook runs once for
- * each. A message that is sent in part or refused is the last of its call.
- */
-static __always_inline __u32 mmsg_index(struct connection *c, __u32 direction, const struct call *call, __u64 bytes)
-{
-	__u32 *next = direction == 0 ? &c->mmsg_next : &c->mmsg_next_received;
-	__u32 index = *next;
-
-	if (index >= (__u32)call->args[2])
-		index = 0;
-	*next = index + 1 < (__u32)call->args[2] ? index + 1 : 0;
-	if (direction == 0 && bytes < message_length(call->args[1] + index * sizeof(struct user_mmsghdr)))
-		*next = 0;
-	return index;
-}
-
-static __always_inline void mmsg_ends(struct sock *sk, __u32 direction)
-{
-	__u64 key = (__u64)(unsigned long)sk;
-	struct connection *c = bpf_map_lookup_elem(&connections, &key);
-
-	if (!c)
-		return;
-	if (direction == 0)
-		c->mmsg_next = 0;
-	else
-		c->mmsg_next_received = 0;
 }
 
 /* The system calls of either direction; false: not one that carries a socket's bytes. */
@@ -223,8 +148,8 @@ static __always_inline bool call_direction(__u32 number, __u32 *direction)
 /* Points `at` at `bytes` bytes of the call. Calls whose buffers are not the application's (sendfile,
  * splice, io_uring) leave them unseen.
  */
-static __always_inline void call_buffers(const struct call *call, __u32 direction, __u64 bytes, __u32 message,
-					 struct cursor *at)
+static __noinline void call_buffers(const struct call *call, __u32 direction, __u64 bytes, __u32 message,
+				    struct cursor *at)
 {
 	__u32 named;
 

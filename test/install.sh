@@ -1,14 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# install.sh bpf | clients | java | network | prometheus...
+# install.sh bpf | clients | java | kernels | network | prometheus | systemd...
 #
 # Installs what tests and generators need and is not there yet:
 #   bpf         clang, llvm-strip and clang-format 19, and the headers of libbpf
 #   clients     compilers and interpreters for client libraries: C, Rust, Node.js, Python (and see java)
 #   java        a JDK (17 or newer) and Maven
+#   kernels     QEMU for x86-64 and arm64, and the keys by which kernels of Debian are checked
 #   network     ip, which makes network namespaces, and nsenter, which runs programs in them
 #   prometheus  Prometheus and promtool; the service that the package brings is not started
+#   systemd     systemd-analyze, which checks units; setpriv, unshare and setcap, which take and
+#               give privileges
 # Does nothing when all of it is there. Needs root and apt; elsewhere it says what to install.
 set -eu
 
@@ -48,6 +51,11 @@ for what in "$@"; do
 		fi
 		command -v mvn >/dev/null 2>&1 || packages="$packages maven"
 		;;
+	kernels)
+		command -v qemu-system-x86_64 >/dev/null 2>&1 || packages="$packages qemu-system-x86"
+		command -v qemu-system-aarch64 >/dev/null 2>&1 || packages="$packages qemu-system-arm"
+		[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages="$packages debian-archive-keyring"
+		;;
 	network)
 		command -v ip >/dev/null 2>&1 || packages="$packages iproute2"
 		command -v nsenter >/dev/null 2>&1 || packages="$packages util-linux"
@@ -58,8 +66,13 @@ for what in "$@"; do
 			services="$services prometheus"
 		fi
 		;;
+	systemd)
+		command -v systemd-analyze >/dev/null 2>&1 || packages="$packages systemd"
+		command -v setpriv >/dev/null 2>&1 && command -v unshare >/dev/null 2>&1 || packages="$packages util-linux"
+		command -v setcap >/dev/null 2>&1 || packages="$packages libcap2-bin"
+		;;
 	*)
-		echo "test/install.sh: $what is not known; known: bpf clients java network prometheus" >&2
+		echo "test/install.sh: $what is not known; known: bpf clients java kernels network prometheus systemd" >&2
 		exit 2
 		;;
 	esac

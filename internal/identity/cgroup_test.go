@@ -252,6 +252,187 @@ func TestParseCgroup(t *testing.T) {
 			"::\n:\nkubepods\n0:/docker/" + innerID + "\n",
 			containment{},
 		},
+		"ECS on Fargate, task alone": {
+			"11:hugetlb:/ecs/" + ecsTask + "\n",
+			containment{},
+		},
+		"like Fargate's, elsewhere": {
+			"0::/jobs/" + ecsTask + "-2495160603\n",
+			containment{},
+		},
+		"32 hexadecimal digits are no container": {
+			"4:memory:/process_api/" + ecsTask + "\n0::/\n",
+			containment{},
+		},
+		"a scope of systemd-run, named by a hash": {
+			"0::/system.slice/run-" + innerID + ".scope\n",
+			containment{},
+		},
+		"a scope that is a hash": {
+			"0::/user.slice/user-1000.slice/user@1000.service/app.slice/" + innerID + ".scope\n",
+			containment{},
+		},
+		"a service that is a hash": {
+			"0::/system.slice/" + innerID + ".service\n",
+			containment{},
+		},
+		"a service's name ends in a hash": {
+			"0::/system.slice/docker-" + innerID + ".service\n",
+			containment{},
+		},
+		"an instance that is a hash": {
+			"0::/system.slice/system-worker.slice/worker@" + innerID + ".service\n",
+			containment{},
+		},
+		"a template's slice with a uid": {
+			"0::/system.slice/shop-pod" + podUnits + ".slice/orders.service\n",
+			containment{},
+		},
+		"a colon in a name": {
+			"0::/system.slice/job:" + innerID + "\n",
+			containment{},
+		},
+		"63 digits": {
+			"0::/docker/" + innerID[1:] + "\n",
+			containment{},
+		},
+		"hybrid: v2 for systemd alone": {
+			"11:cpuset:/docker/" + innerID + "\n1:name=systemd:/docker/" + innerID + "\n0::/\n",
+			containment{containerID: innerID},
+		},
+		"hybrid: v1 for one controller alone": {
+			"1:net_cls:/\n0::/kubepods.slice/kubepods-pod" + podUnits + ".slice/cri-containerd-" + innerID + ".scope\n",
+			containment{innerID, podUID, true},
+		},
+		"docker in docker, a controller that the inner one does not know": {
+			"13:misc:/docker/" + outerID + "\n12:cpu:/docker/" + outerID + "/docker/" + innerID + "\n",
+			containment{containerID: innerID},
+		},
+		"docker in a pod, a controller that docker does not know": {
+			"13:misc:/kubepods/pod" + podUID + "/" + outerID + "\n12:cpu:/kubepods/pod" + podUID + "/" + outerID + "/docker/" + innerID + "\n",
+			containment{innerID, podUID, true},
+		},
+		"kind in a pod": {
+			"0::/kubepods.slice/kubepods-pod" + strings.ReplaceAll(outerPod, "-", "_") + ".slice/cri-containerd-" + outerID + ".scope/docker/" + ecsTask + ecsTask +
+				"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + podUnits + ".slice/cri-containerd-" + innerID + ".scope\n",
+			containment{innerID, podUID, true},
+		},
+		"k3d": {
+			"0::/system.slice/docker-" + outerID + ".scope/kubepods/besteffort/pod" + podUID + "/" + innerID + "\n",
+			containment{innerID, podUID, true},
+		},
+		"rootless kind": {
+			"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + outerID + ".scope/container/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod" + podUnits + ".slice/cri-containerd-" + innerID + ".scope\n",
+			containment{innerID, podUID, true},
+		},
+		"docker in LXD": {
+			"0::/lxc.payload.web/system.slice/docker-" + innerID + ".scope\n",
+			containment{containerID: innerID},
+		},
+		"podman, rootless, cgroupfs": {
+			"0::/user.slice/user-1000.slice/user@1000.service/libpod_parent/libpod-" + innerID + "/container\n",
+			containment{containerID: innerID},
+		},
+		"podman, rootless on v1: the session's cgroup": {
+			"9:pids:/user.slice/user-1000.slice/session-2.scope\n1:name=systemd:/user.slice/user-1000.slice/session-2.scope\n0::/user.slice/user-1000.slice/session-2.scope\n",
+			containment{},
+		},
+		"quadlet": {
+			"0::/user.slice/user-1000.slice/user@1000.service/app.slice/kafka.service/libpod-payload-" + innerID + "\n",
+			containment{containerID: innerID},
+		},
+		"quadlet, podman's own processes": {
+			"0::/system.slice/kafka.service/runtime\n",
+			containment{},
+		},
+		"cri-dockerd": {
+			"0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" + podUnits + ".slice/docker-" + innerID + ".scope\n",
+			containment{innerID, podUID, true},
+		},
+		"kubelet systemd, crun, guaranteed": {
+			"0::/kubepods.slice/kubepods-pod" + podUnits + ".slice/crio-" + innerID + ".scope/container/init.scope\n",
+			containment{innerID, podUID, true},
+		},
+		"MicroK8s": {
+			"0::/kubepods/besteffort/pod" + podUID + "/" + innerID + "\n",
+			containment{innerID, podUID, true},
+		},
+		"the kubelet itself": {
+			"0::/system.slice/kubelet.service\n",
+			containment{},
+		},
+		"containerd and its shims": {
+			"0::/system.slice/containerd.service\n",
+			containment{},
+		},
+		"runc alone": {
+			"0::/system.slice/runc-" + innerID + ".scope\n",
+			containment{containerID: innerID},
+		},
+		"ctr": {
+			"0::/default/" + innerID + "\n",
+			containment{containerID: innerID},
+		},
+		"ctr, systemd, with containerd's own driver": {
+			"0::/system.slice/containerd.service/system.slice:containerd:" + innerID + "\n",
+			containment{containerID: innerID},
+		},
+		"buildkit": {
+			"0::/system.slice/docker.service/buildkit/p0kt4qmt1lmy2y6rd9qgh8sxa\n",
+			containment{},
+		},
+		"buildkit in docker": {
+			"0::/docker/" + innerID + "/buildkit/p0kt4qmt1lmy2y6rd9qgh8sxa\n",
+			containment{containerID: innerID},
+		},
+		"docker's --cgroup-parent": {
+			"0::/actions_job/" + innerID + "\n",
+			containment{containerID: innerID},
+		},
+		"garden": {
+			"11:memory:/system.slice/garden.service/garden/5c7e1f0a-9d6b-4b5e-6a1c-0f7b/init\n",
+			containment{},
+		},
+		"Nomad": {
+			"0::/nomad.slice/share.slice/" + podUID + ".orders.scope\n",
+			containment{},
+		},
+		"Slurm": {
+			"0::/system.slice/slurmstepd.scope/job_4711/step_0/user/task_0\n",
+			containment{},
+		},
+		"Mesos": {
+			"3:cpu:/mesos/" + podUID + "\n",
+			containment{},
+		},
+		"snap": {
+			"0::/user.slice/user-1000.slice/user@1000.service/app.slice/snap.kafka.broker-" + podUID + ".scope\n",
+			containment{},
+		},
+		"nspawn, a service of the host": {
+			"0::/machine.slice/systemd-nspawn@debian.service/payload/init.scope\n",
+			containment{},
+		},
+		"lxc, v1": {
+			"5:cpuset:/lxc/web\n1:name=systemd:/lxc/web/init.scope\n",
+			containment{},
+		},
+		"other container, seen from docker's cgroup namespace": {
+			"0::/../docker-" + innerID + ".scope\n",
+			containment{containerID: innerID},
+		},
+		"other container, seen from a cgroup namespace, cgroupfs": {
+			"0::/../" + innerID + "\n",
+			containment{containerID: innerID},
+		},
+		"pod of another class, seen from a cgroup namespace": {
+			"0::/../../../burstable/pod" + podUID + "/" + innerID + "\n",
+			containment{innerID, podUID, true},
+		},
+		"guaranteed pod, seen from a burstable one's cgroup namespace": {
+			"0::/../../../kubepods-pod" + podUnits + ".slice/crio-" + innerID + ".scope\n",
+			containment{innerID, podUID, true},
+		},
 		"no newline at the end": {
 			"0::/docker/" + innerID,
 			containment{containerID: innerID},

@@ -50,14 +50,36 @@
 // wins; as it is inherited by children, it is up to who sets it that it is
 // unique, as it is for the process's own SDK.
 //
+// # container.id and k8s.pod.uid
+//
+// Both come from the cgroup path: docker, containerd, CRI-O, podman, their
+// rootless kinds, ECS and Fargate; the kubelet's cgroups of every QoS class with
+// both drivers; v1, v2 and hybrid. An id is only taken from what such a runtime
+// makes: a unit that systemd or somebody else names by a hash is none. Runtimes
+// whose containers have no such id (LXC, systemd-nspawn, garden, buildkit,
+// Nomad) give none.
+//
+// Of nested containers (docker in docker, kind) the innermost counts. It is the
+// one whose image the process runs and whose id the process's own SDK reads off
+// its cgroup, so that both name the same resource; the semantic conventions
+// speak of the container of the process and know no other. The runtime that runs
+// on this host itself knows the outermost: of kind's pods it knows the node. Pod
+// and container are told apart: in docker in a pod they are the pod, and docker's
+// container within it. So a pod is found by its uid and not by container.id.
+//
+// # Pid namespaces
+//
+// The kernel reports pids of the host's pid namespace, whichever namespace the
+// process is in. CheckNamespace compares them with the proc mount, and without
+// the host's Resolve reads nothing.
+//
 // # Limits of what can be known
 //
-// The pid and the start time must be those that the proc mount's pid namespace
-// and the reader's time namespace show: a collector in a container needs the
-// host's /proc mounted (and Options.ProcRoot set to it), and finds every
-// process gone when it has a time namespace with an offset of its own. In a
-// cgroup namespace of its own the reader sees paths relative to its own cgroup
-// ("/../../kubepods-pod….slice/…"): other pods are seen, its own pod's uid and
-// its own container's id are hidden. Under hidepid a process that may not be
-// seen cannot be told from one that has ended.
+// The pid must be that of the proc mount's pid namespace: a collector in a
+// container needs the host's /proc mounted (and Options.ProcRoot set to it). The
+// start time must be that of the reader's time namespace: with an offset of its
+// own it finds every process gone. In a cgroup namespace of its own the reader
+// sees paths relative to its own cgroup ("/../../kubepods-pod….slice/…"): other
+// pods are seen, its own pod's uid and its own container's id are hidden. Under
+// hidepid a process that may not be seen cannot be told from one that has ended.
 package identity

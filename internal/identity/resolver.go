@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -56,6 +57,8 @@ type Resolver struct {
 	hostname string
 	cache    cache
 	now      func() time.Time
+	// foreign: root does not show the kernel's own pids, as CheckNamespace found.
+	foreign atomic.Bool
 }
 
 // New makes a Resolver. It reads nothing of ProcRoot yet.
@@ -114,6 +117,10 @@ func (r *Resolver) Resolve(pid uint32, startTime uint64, comm string) Process {
 			Executable:        validUTF8(comm),
 			ServiceInstanceID: instanceID("", r.hostname, pid),
 		}
+	}
+
+	if r.foreign.Load() {
+		return fallback
 	}
 
 	before, err := r.readStat(pid)

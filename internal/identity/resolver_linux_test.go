@@ -44,13 +44,15 @@ func start(t *testing.T, cmd *exec.Cmd) (pid uint32, startTime uint64) {
 	})
 	after := bootTime(t)
 	pid = uint32(cmd.Process.Pid)
-	b, err := os.ReadFile(procFile("/proc", pid, "stat"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := parseStat(b)
-	if err != nil {
-		t.Fatal(err)
+	var s stat
+	for s.startCode == 0 { // Start returns within the exec, before the new program has its environment
+		b, err := os.ReadFile(procFile("/proc", pid, "stat"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err = parseStat(b); err != nil {
+			t.Fatal(err)
+		}
 	}
 	startTime = s.startTicks * nanosecondsPerTick
 	if startTime+nanosecondsPerTick < before || startTime > after {

@@ -3,15 +3,12 @@
 package probe
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
-	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 
 	"github.com/ebpfkafka/ebpfkafka/bpf"
@@ -60,6 +57,12 @@ var backends = []hooks{
 		backend:  Detached,
 		programs: []string{bpf.KafkaProgFeedTest},
 	},
+}
+
+// isOld tells whether the kernel is older than 6.3, whose tracepoints for sockets came after all else that the newer
+// object needs (bpf_loop, atomic operations with a result, memory of global functions as a map's value).
+func isOld(kernel *btf.Spec) bool {
+	return len(missing[btf.Typedef](kernel, "btf_trace_", []string{"sock_send_length"})) > 0
 }
 
 // choose finds the backend to use and says why better ones were passed over.
@@ -137,7 +140,7 @@ func (p *Probe) attach() error {
 		if err != nil {
 			return err
 		}
-		p.links = append(p.links, l)
+		p.links, p.attached = append(p.links, l), append(p.attached, program)
 	}
 	for _, k := range []struct {
 		function string
@@ -152,31 +155,7 @@ func (p *Probe) attach() error {
 		if err != nil {
 			return fmt.Errorf("kprobe of %s: %w", k.function, err)
 		}
-		p.links = append(p.links, l)
+		p.links, p.attached = append(p.links, l), append(p.attached, k.program)
 	}
 	return nil
-}
-
-// A refusal is an error of the kernel's with a text of our own: what the kernel's means is less clear.
-type refusal struct {
-	text  string
-	cause error
-}
-
-func (r *refusal) Error() string { return r.text }
-func (r *refusal) Unwrap() error { return r.cause }
-
-// explain turns the kernel's refusals into what to do about them.
-func explain(doing string, err error) error {
-	if isPermission(err) {
-		return &refusal{doing + ": not permitted: run as root, or give CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before " +
-			"Linux 5.8), and in a container a seccomp profile that allows bpf(2) and perf_event_open(2)", err}
-	}
-	if errors.Is(features.HaveProgramHelper(ebpf.RawTracepoint, asm.FnLoop), ebpf.ErrNotSupported) {
-		return &refusal{doing + ": this kernel lacks the BPF helper bpf_loop: Linux 5.17 or newer is needed", err}
-	}
-	if verifier := (*ebpf.VerifierError)(nil); errors.As(err, &verifier) {
-		return fmt.Errorf("%s: the kernel's verifier refused: please report this with the kernel version: %w", doing, err)
-	}
-	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -52,6 +52,7 @@ var reasonNames = [Reasons]string{
 	bpf.KafkaDropReasonDROP_ASSIGNMENTS_FULL:  "assignments_full",
 	bpf.KafkaDropReasonDROP_GONE_TOPICS_FULL:  "gone_topics_full",
 	bpf.KafkaDropReasonDROP_SHARES_FULL:       "shares_full",
+	bpf.KafkaDropReasonDROP_PROGRAM_SKIPPED:   "program_skipped",
 }
 
 // String is the reason as it stands in the attribute `reason` of the receiver's own metrics.

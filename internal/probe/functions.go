@@ -63,7 +63,7 @@ func tryKprobe() error {
 }
 
 // configureFunctions tells the programs how tcp_recvmsg is called on this kernel: Linux 5.19 (commit ec095263a965)
-// took out an argument ahead of the flags.
+// took out an argument ahead of the flags, and Linux 7 the one behind them.
 func configureFunctions(spec *ebpf.CollectionSpec, kernel *btf.Spec) error {
 	var f *btf.Func
 	if err := kernel.TypeByName(tcpRecvmsg, &f); errors.Is(err, btf.ErrNotFound) {
@@ -77,7 +77,8 @@ func configureFunctions(spec *ebpf.CollectionSpec, kernel *btf.Spec) error {
 	}
 	for i, parameter := range prototype.Params {
 		if parameter.Name == "flags" {
-			return spec.Variables[bpf.KafkaVarReceiveFlagsAt].Set(uint32(i))
+			return errors.Join(spec.Variables[bpf.KafkaVarReceiveFlagsAt].Set(uint32(i)),
+				spec.Variables[bpf.KafkaVarReceiveArguments].Set(uint32(len(prototype.Params))))
 		}
 	}
 	return fmt.Errorf("%s has no parameter `flags` in the kernel's BTF", tcpRecvmsg)

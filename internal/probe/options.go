@@ -39,6 +39,8 @@ type Options struct {
 	// names, and values in flight.
 	Connections, Offsets, Watermarks, Names, Pending uint32
 
+	Old bool // the object for kernels before 6.3, wherever it runs: for tests
+
 	TrackPositions bool // remember fetch offsets, for kafka.consumer.position
 	TraceReports   bool // hand every report to Reports, for tests: slow
 }

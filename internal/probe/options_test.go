@@ -164,6 +164,8 @@ func TestConfigureFunctions(t *testing.T) {
 	var at uint32
 	require.NoError(t, spec.Variables[bpf.KafkaVarReceiveFlagsAt].Get(&at))
 	assert.Equal(t, uint32(3), at)
+	require.NoError(t, spec.Variables[bpf.KafkaVarReceiveArguments].Get(&at))
+	assert.Contains(t, []uint32{4, 5}, at)
 }
 
 func TestExplain(t *testing.T) {
@@ -172,12 +174,12 @@ func TestExplain(t *testing.T) {
 		err  error
 		want string
 	}{
-		{fmt.Errorf("program whoami: %w", unix.EPERM), "loading: not permitted: run as root, or give CAP_BPF and CAP_PERFMON"},
+		{fmt.Errorf("program whoami: %w", unix.EPERM), "loading: not permitted (program whoami: operation not permitted): "},
 		{fmt.Errorf("program whoami: %w", &ebpf.VerifierError{Cause: unix.EINVAL}), "loading: the kernel's verifier refused: " +
 			"please report this with the kernel version: program whoami: "},
 		{errors.New("something else"), "loading: something else"},
 	} {
-		got := explain("loading", test.err)
+		got := refuse("loading", test.err)
 		assert.ErrorContains(t, got, test.want)
 		assert.ErrorIs(t, got, test.err)
 	}

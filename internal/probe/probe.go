@@ -7,7 +7,6 @@ package probe
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -24,6 +23,7 @@ import (
 type Probe struct {
 	objects  bpf.KafkaObjects
 	links    []link.Link
+	attached []*ebpf.Program // those behind links
 	reader   reader
 	snapshot state.Snapshot
 
@@ -47,20 +47,21 @@ type Probe struct {
 // Open loads the programs and attaches a backend. On error nothing stays loaded. The error says what
 // is missing and how to give it.
 func Open(o Options) (*Probe, error) {
-	if err := rlimit.RemoveMemlock(); err != nil && !errors.Is(err, os.ErrPermission) {
-		return nil, fmt.Errorf("raising RLIMIT_MEMLOCK for BPF maps (needed before Linux 5.11): %w", err)
+	_ = rlimit.RemoveMemlock() // needed before Linux 5.11; if it fails, what fails next says so
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return nil, refuse("reading the kernel's types", err)
 	}
-	spec, err := bpf.LoadKafka()
+	load := bpf.LoadKafka
+	if o.Old || isOld(kernel) {
+		load = bpf.LoadKafkaOld
+	}
+	spec, err := load()
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded BPF object: %w", err)
 	}
 	if err := configure(spec, &o); err != nil {
 		return nil, err
-	}
-	kernel, err := btf.LoadKernelSpec()
-	if err != nil {
-		return nil, fmt.Errorf("this kernel has no BTF (/sys/kernel/btf/vmlinux): it must be built with "+
-			"CONFIG_DEBUG_INFO_BTF, as the kernels of all large distributions are: %w", err)
 	}
 	if err := configureFunctions(spec, kernel); err != nil {
 		return nil, err
@@ -72,10 +73,10 @@ func Open(o Options) (*Probe, error) {
 	p := &Probe{backend: backend, reasons: reasons}
 	keepPrograms(spec, backend)
 	if err := p.load(spec); err != nil {
-		return nil, explain("loading the BPF programs", err)
+		return nil, refuse("loading the BPF programs", err)
 	}
 	if err := p.attach(); err != nil {
-		return nil, errors.Join(explain("attaching backend "+string(backend), err), p.Close())
+		return nil, errors.Join(refuse("attaching backend "+string(backend), err), p.Close())
 	}
 	return p, nil
 }
@@ -83,13 +84,22 @@ func Open(o Options) (*Probe, error) {
 // Backend tells which backend is attached, and why those before it in Backends are not.
 func (p *Probe) Backend() (Backend, []string) { return p.backend, p.reasons }
 
+// OwnPID is the id of this process in the host's pid namespace, by which the programs report every other.
+func (p *Probe) OwnPID() (uint32, error) {
+	var pid uint32
+	if err := p.objects.OwnTgid.Get(&pid); err != nil {
+		return 0, fmt.Errorf("reading the number of this process from the BPF object: %w", err)
+	}
+	return pid, nil
+}
+
 // Close detaches and unloads everything. It may be called more than once.
 func (p *Probe) Close() error {
 	var errs []error
 	for _, l := range p.links {
 		errs = append(errs, l.Close())
 	}
-	p.links = nil
+	p.links, p.attached = nil, nil
 	errs = append(errs, p.objects.Close())
 	p.objects = bpf.KafkaObjects{}
 	return errors.Join(errs...)
@@ -151,7 +161,8 @@ func sizes(o *Options) map[string]uint32 {
 		bpf.KafkaMapSessions:     o.Connections,
 		bpf.KafkaMapMembers:      o.Connections,
 		bpf.KafkaMapOffsets:      o.Offsets,
-		bpf.KafkaMapCommits:      o.Offsets / 8, // by topic, not by partition
+		bpf.KafkaMapCommits:      o.Offsets / 8,  // by topic, not by partition
+		bpf.KafkaMapRefused:      o.Offsets / 32, // beyond it, everything older is doubted
 		bpf.KafkaMapWatermarks:   o.Watermarks,
 		bpf.KafkaMapTimes:        o.Watermarks / 4, // 300 bytes each: kept for the first ones only
 		bpf.KafkaMapNames:        o.Names,

@@ -71,6 +71,7 @@ type reader struct {
 	names       table[uint64, bpf.KafkaName]
 	topicIDs    table[uint64, bpf.KafkaTopicIdValue]
 	offsets     table[bpf.KafkaOffsetKey, bpf.KafkaOffsetValue]
+	refused     table[bpf.KafkaOffsetKey, uint64]
 	watermarks  table[bpf.KafkaPartitionKey, bpf.KafkaWatermarkValue]
 	times       table[bpf.KafkaPartitionKey, bpf.KafkaTimesValue]
 	sessions    table[bpf.KafkaSessionKey, bpf.KafkaSessionValue]

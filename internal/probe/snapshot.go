@@ -4,6 +4,7 @@ package probe
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -51,6 +52,18 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 				Since:     v.Time,
 				Acked:     v.Acked,
 				Ordered:   v.Ordered,
+			})
+		}),
+		// There was no room for these, so that what another link has of the same partition is no longer true.
+		p.reader.refused.each(m.Refused, func(k *bpf.KafkaOffsetKey, acked *uint64) {
+			s.Offsets = append(s.Offsets, state.Offset{
+				Link:      state.LinkID(k.Link),
+				Group:     state.NameID(k.Group),
+				Topic:     state.NameID(k.Topic),
+				Partition: k.Partition,
+				Source:    state.OffsetUnknown,
+				Since:     *acked,
+				Acked:     *acked,
 			})
 		}),
 		p.reader.commits.each(m.Commits, func(k *bpf.KafkaCommitsKey, v *bpf.KafkaCommitsValue) {
@@ -144,6 +157,11 @@ func (p *Probe) readConnections(now uint64) error {
 
 // readLinks reads the links; those that have a connection were used when it was.
 func (p *Probe) readLinks() error {
+	// There was no room for a connection or a link since: whoever it was may have committed anything.
+	var refused uint64
+	if err := p.objects.RefusedAt.Get(&refused); err != nil {
+		return fmt.Errorf("reading when there was no room: %w", err)
+	}
 	return p.reader.links.each(p.objects.Links, func(k *uint64, v *bpf.KafkaLinkValue) {
 		l := linkOf(v)
 		if seen, open := p.linkSeen[*k]; open {
@@ -151,7 +169,7 @@ func (p *Probe) readLinks() error {
 			p.lastUsed[*k] = seen
 		}
 		l.LastSeen = max(l.LastSeen, p.lastUsed[*k])
-		l.Lost = max(l.Lost, p.missed[*k])
+		l.Lost = max(l.Lost, p.missed[*k], refused)
 		if l.Cluster == state.NameNone {
 			l.Cluster = p.clusters[state.LinkID(*k)]
 		}

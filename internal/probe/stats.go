@@ -53,6 +53,12 @@ func (p *Probe) Stats() (*Stats, error) {
 			}
 		}
 	}
+	for _, program := range p.attached {
+		// The one error is that the kernel does not count (before Linux 5.12).
+		if stats, err := program.Stats(); err == nil {
+			s.Drops[bpf.KafkaDropReasonDROP_PROGRAM_SKIPPED] += stats.RecursionMisses
+		}
+	}
 	return s, nil
 }
 
@@ -93,6 +99,7 @@ func (p *Probe) counted() []counted {
 		countedMap(bpf.KafkaMapNames, m.Names, &r.names),
 		countedMap(bpf.KafkaMapTopicIds, m.TopicIds, &r.topicIDs),
 		countedMap(bpf.KafkaMapOffsets, m.Offsets, &r.offsets),
+		countedMap(bpf.KafkaMapRefused, m.Refused, &r.refused),
 		countedMap(bpf.KafkaMapWatermarks, m.Watermarks, &r.watermarks),
 		countedMap(bpf.KafkaMapTimes, m.Times, &r.times),
 		countedMap(bpf.KafkaMapSessions, m.Sessions, &r.sessions),

@@ -87,6 +87,8 @@ func (p *Probe) Sweep(idle time.Duration) error {
 		p.reader.peers.removeIf(m.Peers, func(_ *bpf.KafkaTuple, id *uint64) bool {
 			return !p.alive[*id] && connectionAge(now, *id) > deadAge
 		}),
+		// What it contradicts has ended by itself, or has been confirmed.
+		p.reader.refused.removeIf(m.Refused, func(_ *bpf.KafkaOffsetKey, acked *uint64) bool { return older(now, *acked, idle) }),
 		remove(m.Connections, p.idle),
 		remove(m.Requests, requests), remove(m.Pending, pending), remove(m.Parked, parked), remove(m.Links, links),
 		p.nextEpoch())
@@ -98,6 +100,7 @@ func (p *Probe) forgetLinks(gone map[uint64]bool) error {
 	m, r := &p.objects.KafkaMaps, &p.reader
 	return errors.Join(
 		r.offsets.removeIf(m.Offsets, func(k *bpf.KafkaOffsetKey, _ *bpf.KafkaOffsetValue) bool { return gone[k.Link] }),
+		r.refused.removeIf(m.Refused, func(k *bpf.KafkaOffsetKey, _ *uint64) bool { return gone[k.Link] }),
 		r.watermarks.removeIf(m.Watermarks, func(k *bpf.KafkaPartitionKey, _ *bpf.KafkaWatermarkValue) bool { return gone[k.Link] }),
 		r.times.removeIf(m.Times, func(k *bpf.KafkaPartitionKey, _ *bpf.KafkaTimesValue) bool { return gone[k.Link] }),
 		r.sessions.removeIf(m.Sessions, func(k *bpf.KafkaSessionKey, _ *bpf.KafkaSessionValue) bool { return gone[k.Link] }),

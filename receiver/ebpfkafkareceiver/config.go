@@ -47,12 +47,12 @@ const (
 	BackendAuto Backend = "auto"
 	// BackendSocket watches socket calls only, on kernels from 6.3.
 	BackendSocket Backend = "socket"
+	// BackendFentry watches TCP's own functions by trampolines, where the architecture has them.
+	BackendFentry Backend = "fentry"
+	// BackendKprobe watches TCP's own functions by kprobes.
+	BackendKprobe Backend = "kprobe"
 	// BackendSyscall watches the end of every system call, on any kernel with BTF.
 	BackendSyscall Backend = "syscall"
-
-	// Backends that are planned. They are named so that the message can say so.
-	backendFentry Backend = "fentry"
-	backendKprobe Backend = "kprobe"
 )
 
 // Role is the end of a connection that is on this host.
@@ -72,7 +72,7 @@ type Config struct {
 	scraperhelper.ControllerConfig `mapstructure:",squash"`
 	metadata.MetricsBuilderConfig  `mapstructure:",squash"`
 
-	// Backend chooses the hooks: auto, socket or syscall.
+	// Backend chooses the hooks: auto, socket, fentry, kprobe or syscall.
 	Backend Backend `mapstructure:"backend"`
 	// Discovery chooses the connections that are watched.
 	Discovery DiscoveryConfig `mapstructure:"discovery"`
@@ -125,12 +125,9 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) validateBackend() error {
-	allowed := []Backend{BackendAuto, BackendSocket, BackendSyscall}
+	allowed := []Backend{BackendAuto, BackendSocket, BackendFentry, BackendKprobe, BackendSyscall}
 	if slices.Contains(allowed, c.Backend) {
 		return nil
-	}
-	if c.Backend == backendFentry || c.Backend == backendKprobe {
-		return fmt.Errorf("backend: %q is planned and not in this release; allowed now: %s", c.Backend, list(allowed))
 	}
 	return fmt.Errorf("backend: %q is not a backend; allowed: %s", c.Backend, list(allowed))
 }

@@ -76,9 +76,7 @@ func TestConfigAll(t *testing.T) {
 // Every message names the key, the value and what is allowed.
 func TestConfigBad(t *testing.T) {
 	for key, want := range map[string][]string{
-		"backend":                       {`backend: "perf" is not a backend; allowed: auto, socket, syscall`},
-		"backend_fentry":                {`backend: "fentry" is planned and not in this release; allowed now: auto, socket, syscall`},
-		"backend_kprobe":                {`backend: "kprobe" is planned and not in this release; allowed now: auto, socket, syscall`},
+		"backend":                       {`backend: "perf" is not a backend; allowed: auto, socket, fentry, kprobe, syscall`},
 		"interval_zero":                 {`"collection_interval": requires positive value`},
 		"interval_short":                {`collection_interval: 15ms is too short; allowed: 100ms or more`},
 		"idle_short":                    {`idle_timeout: 10ms is out of range; allowed: 1s to 744h0m0s`},

@@ -23,6 +23,7 @@ const logDirsInterval = 10 * time.Second
 type brokerNames struct {
 	probe  *probe.Probe
 	proc   string
+	off    bool // proc is not the host's: its pids are not those of links
 	logger *zap.Logger
 	looked time.Time
 	found  chan brokerFiles // of the look-up that is going on, nil while there is none
@@ -38,6 +39,9 @@ type brokerFiles struct {
 // learn looks them up if some are wanting, and enters what was found: it is part of the next snapshot. The file system
 // may be slow, or hang; that holds up nobody else.
 func (n *brokerNames) learn(snapshot *state.Snapshot, topicsHeld bool) {
+	if n.off {
+		return
+	}
 	brokers := make(map[uint32][]state.LinkID) // links whose cluster is not known, by process
 	nameless := false
 	for id, l := range snapshot.Links {

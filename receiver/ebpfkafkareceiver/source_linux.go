@@ -51,6 +51,14 @@ func openSource(ctx context.Context, config *Config, settings receiver.Settings)
 	backend, reasons := p.Backend()
 	settings.Logger.Info("Watching Kafka traffic", zap.String("backend", string(backend)),
 		zap.Strings("passed_over", reasons), zap.Duration("took", time.Since(begin)))
+	foreign, err := checkProc(p, processes, config)
+	if err != nil {
+		return nil, nil, errors.Join(err, p.Close())
+	}
+	if foreign != nil {
+		settings.Logger.Warn("Processes are published with no more than what the kernel says: pid and 15 bytes of their name",
+			zap.Error(foreign))
+	}
 	if poller != nil {
 		poller.Start()
 	}
@@ -58,7 +66,7 @@ func openSource(ctx context.Context, config *Config, settings receiver.Settings)
 		probe:     p,
 		processes: processes,
 		selected:  selected,
-		names:     brokerNames{probe: p, proc: config.ProcPath, logger: settings.Logger},
+		names:     brokerNames{probe: p, proc: config.ProcPath, off: foreign != nil, logger: settings.Logger},
 		idle:      max(config.IdleTimeout, config.WatermarkMaxAge),
 		logger:    settings.Logger,
 		poller:    poller,
@@ -71,6 +79,20 @@ func openSource(ctx context.Context, config *Config, settings receiver.Settings)
 			KeepLink:        selected.keep,
 		}),
 	}, processes, nil
+}
+
+// checkProc says whether the proc mount is of another pid namespace than the host's. What would be looked up there by a
+// pid of the kernel's belongs to another process, so that a selection by cgroup is an error.
+func checkProc(p *probe.Probe, processes *identity.Resolver, config *Config) (foreign, err error) {
+	pid, err := p.OwnPID()
+	if err != nil {
+		return nil, fmt.Errorf("ebpf_kafka: %w", err)
+	}
+	foreign = processes.CheckNamespace(pid)
+	if foreign != nil && len(config.Discovery.Include.Cgroups)+len(config.Discovery.Exclude.Cgroups) > 0 {
+		return nil, fmt.Errorf("ebpf_kafka: discovery by cgroups needs the host's processes: %w", foreign)
+	}
+	return foreign, nil
 }
 
 func probeOptions(config *Config) probe.Options {

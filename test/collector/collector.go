@@ -41,6 +41,8 @@ type Options struct {
 	Namespace, Host string
 	// Configs are files that are merged over the configuration of tests.
 	Configs []string
+	// Wrap changes how the collector is run, if not nil: in namespaces of its own, say.
+	Wrap func(*exec.Cmd) *exec.Cmd
 	// Set overrides single settings, each "path::to::key: value".
 	Set []string
 }
@@ -110,6 +112,9 @@ func Start(ctx context.Context, o Options) (*Collector, error) {
 		Addr:      fmt.Sprintf("%s:%d", host, metrics),
 		metrics:   fmt.Sprintf("http://%s:%d/metrics", host, metrics),
 		telemetry: fmt.Sprintf("http://%s:%d/metrics", host, telemetry),
+	}
+	if o.Wrap != nil {
+		cmd = o.Wrap(cmd)
 	}
 	c.process, err = process.Start("collector", filepath.Join(o.Dir, "collector.log"), process.In(o.Namespace, cmd))
 	if err != nil {

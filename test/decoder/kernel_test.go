@@ -4,6 +4,7 @@ package decoder
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -54,11 +55,14 @@ var roomy = probe.Options{
 	Connections: 1 << 12, Offsets: 1 << 17, Watermarks: 1 << 17, Names: 1 << 16, Pending: 1 << 16,
 }
 
+var old = flag.Bool("old", false, "test the object for kernels before 6.3, wherever this is")
+
 // load loads the decoder, with every report traced.
 func load(t testing.TB, o probe.Options) *kernel {
 	t.Helper()
 	o.Backend = probe.Detached
 	o.TraceReports = true
+	o.Old = *old
 	p, err := probe.Open(o)
 	require.NoError(t, err)
 	reports, err := p.Reports()

@@ -4,7 +4,9 @@ package hooks
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +18,18 @@ import (
 
 // backends are what every test runs on.
 var backends = []probe.Backend{probe.Socket, probe.Syscall}
+
+func init() {
+	flag.Func("backends", "backends to test, with commas, on kernels that do not have all", func(names string) error {
+		backends = nil
+		for name := range strings.SplitSeq(names, ",") {
+			backends = append(backends, probe.Backend(name))
+		}
+		return nil
+	})
+}
+
+var old = flag.Bool("old", false, "test the object for kernels before 6.3, wherever this is")
 
 func eachBackend(t *testing.T, f func(*testing.T, probe.Backend)) {
 	for _, b := range backends {
@@ -31,6 +45,7 @@ func open(t *testing.T, b probe.Backend, ports ...uint16) *probe.Probe {
 
 func openWith(t *testing.T, o probe.Options) *probe.Probe {
 	t.Helper()
+	o.Old = *old
 	p, err := probe.Open(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernels
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ebpfkafka/ebpfkafka/internal/probe"
+	"github.com/ebpfkafka/ebpfkafka/test/process"
+	"github.com/ebpfkafka/ebpfkafka/test/vm"
+)
+
+var (
+	only  = flag.String("only", "", "a regular expression: kernels to boot, such as '6.1-arm64'; all if empty")
+	write = flag.Bool("write", false, "write "+figuresFile+" instead of comparing with it")
+)
+
+// A job is a package of tests that runs in a machine, and which tests of it: emulated, they take 20 to 50 times as long
+// as on the machine itself, and loading a backend takes five seconds.
+type job struct {
+	name, folder string
+	args         []string
+}
+
+var (
+	verifierJob = job{name: "verifier", folder: "kernels/verifier"}
+	decoderJob  = job{name: "decoder", folder: "decoder", args: []string{
+		// Those of the APIs that every consumer uses, in every version; how frames are cut and overtake one another.
+		"-test.run", "^(TestDifferential/^(OffsetCommit|OffsetFetch|Fetch|ListOffsets)$" +
+			"|TestResponseBeforeRequest|TestTransactionCommitted)$",
+		"-exchanges", "3", "-seed", "1",
+	}}
+	// Every system call and every way of splitting.
+	hooksJob = job{name: "hooks", folder: "hooks", args: []string{
+		"-test.run", "^TestSplittings$",
+	}}
+	receiverJob = job{name: "receiver", folder: "kernels/receiver"}
+
+	jobs = []job{verifierJob, decoderJob, hooksJob, receiverJob}
+)
+
+// backends are all that there are; detached is fed by the decoder's tests and stands for the decoder.
+var backends = []probe.Backend{probe.Socket, probe.Fentry, probe.Kprobe, probe.Syscall}
+
+// jobTimeout is for a machine that hangs. The slowest job takes a minute on two busy cores.
+const jobTimeout = 5 * time.Minute
+
+// TestKernels boots every kernel and runs there what a kernel can spoil.
+func TestKernels(t *testing.T) {
+	all, err := parse(list)
+	require.NoError(t, err)
+	wanted, err := regexp.Compile(*only)
+	require.NoError(t, err)
+	all = slices.DeleteFunc(all, func(k kernel) bool { return !wanted.MatchString(k.String()) })
+	require.NotEmpty(t, all, "-only %s", *only)
+	binaries := build(t, all)
+	known, err := readFigures()
+	require.NoError(t, err)
+
+	var booted results
+	t.Run("boot", func(t *testing.T) { // returns when all have ended
+		for _, k := range all {
+			image, version, err := fetch(t.Context(), k)
+			require.NoError(t, err)
+			r := booted.add(k, version)
+			t.Run(k.String(), func(t *testing.T) {
+				t.Parallel()
+				m := machine{kernel: k, image: image, binaries: binaries, known: known, result: r}
+				m.test(t)
+			})
+		}
+	})
+	fmt.Print(booted.table())
+	if *write {
+		require.NoError(t, writeFigures(known, booted.figures()))
+	}
+}
+
+// build compiles the jobs for each architecture: paths by architecture and job.
+func build(t *testing.T, all []kernel) map[string]string {
+	t.Helper()
+	paths := make(map[string]string)
+	dir := t.TempDir()
+	for _, k := range all {
+		for _, j := range jobs {
+			key := k.arch + " " + j.name
+			if paths[key] != "" {
+				continue
+			}
+			paths[key] = filepath.Join(dir, j.name+"-"+k.arch)
+			cmd := exec.Command("go", "test", "-c", "-trimpath", "-o", paths[key], "./"+j.folder)
+			cmd.Dir = ".."
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+k.arch)
+			_, err := process.Run(t.Context(), "go test -c "+j.folder, cmd)
+			require.NoError(t, err)
+		}
+	}
+	return paths
+}
+
+// A machine boots one kernel, once for each job.
+type machine struct {
+	kernel
+	image    string
+	binaries map[string]string
+	known    figures
+	result   *result
+}
+
+func (m *machine) test(t *testing.T) {
+	var names []string
+	for _, b := range append([]probe.Backend{probe.Detached}, backends...) {
+		names = append(names, string(b))
+	}
+	expected := ""
+	if len(m.backends) > 0 {
+		for _, b := range append([]probe.Backend{probe.Detached}, m.backends...) {
+			expected += "," + string(b)
+		}
+	}
+	t.Run("verifier", func(t *testing.T) {
+		output := m.run(t, verifierJob, "", "-all", strings.Join(names, ","), "-expects", expected)
+		loaded, err := readLoaded(output)
+		require.NoError(t, err)
+		m.result.loaded = loaded
+		if !*write {
+			for _, difference := range m.known.compare(m.kernel, loaded) {
+				t.Error(difference)
+			}
+		}
+	})
+	if len(m.backends) == 0 {
+		return
+	}
+	t.Run("decoder", func(t *testing.T) { m.run(t, decoderJob, probe.Detached) })
+	for _, b := range m.backends {
+		t.Run(string(b), func(t *testing.T) {
+			t.Run("hooks", func(t *testing.T) { m.run(t, hooksJob, b, "-backends", string(b)) })
+			t.Run("receiver", func(t *testing.T) { m.run(t, receiverJob, b, "-backends", string(b)) })
+		})
+	}
+}
+
+var (
+	verdict = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): `)
+	passed  = regexp.MustCompile(`(?m)^--- PASS: .*`) // with their times
+)
+
+// run boots the kernel for a job and returns what it printed. b is the backend that the result is filed under.
+func (m *machine) run(t *testing.T, j job, b probe.Backend, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), jobTimeout, fmt.Errorf("not within %s", jobTimeout))
+	defer cancel()
+	args = slices.Concat([]string{"-test.v"}, j.args, args)
+	binary := m.binaries[m.arch+" "+j.name]
+	r, err := vm.Boot(ctx, vm.Kernel{Arch: m.arch, Image: m.image}, vm.Job{Binary: binary, Args: args})
+	require.NoError(t, err)
+	counts := map[string]int{}
+	for _, v := range verdict.FindAllStringSubmatch(r.Output, -1) {
+		counts[v[1]]++
+	}
+	m.result.add(j, b, counts, r)
+	t.Logf("booted in %.1f s, ran for %.1f s:\n%s", r.Boot.Seconds(), r.Took.Seconds(),
+		strings.Join(passed.FindAllString(r.Output, -1), "\n"))
+	if r.ExitCode != 0 || counts["FAIL"] > 0 {
+		t.Errorf("ended with %d:\n%s", r.ExitCode, r.Output)
+	}
+	assert.NotZero(t, counts["PASS"], "tests that passed")
+	assert.Zero(t, counts["SKIP"], "tests that were left out:\n%s", r.Output)
+	assert.Empty(t, r.Complaints, "the kernel complains")
+	return r.Output
+}
