@@ -53,7 +53,7 @@ run: $(COLLECTOR) ## Show the Kafka traffic of this host
 	$(SUDO) $(COLLECTOR) --config testdata/config/run.yaml
 
 .PHONY: test
-test: test-unit test-rules test-decoder test-hooks test-system test-situations test-soak test-fleet test-demo ## Run all tests (root, half an hour); installs what is missing
+test: test-unit test-rules test-decoder test-hooks test-privilege test-namespaces test-storms test-system test-situations test-soak test-fleet test-demo ## Run all tests (root, half an hour); installs what is missing
 	@echo "Left out: kernels other than this one, benchmarks (make bench), long runs (make fuzz, make test-soak SOAK=10m)."
 
 .PHONY: test-unit

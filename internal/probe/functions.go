@@ -83,3 +83,16 @@ func configureFunctions(spec *ebpf.CollectionSpec, kernel *btf.Spec) error {
 	}
 	return fmt.Errorf("%s has no parameter `flags` in the kernel's BTF", tcpRecvmsg)
 }
+
+// noPreallocation is BPF_F_NO_PREALLOC of linux/bpf.h.
+const noPreallocation = 1
+
+// preallocate takes the memory for all connections at once on kernels before 6.1. These would have to allocate it within
+// a probe, by the allocator for all: they warn of it in their log, and with PREEMPT_RT refuse it. (Linux 6.1 got an
+// allocator of BPF's own, struct bpf_mem_alloc.)
+func preallocate(spec *ebpf.CollectionSpec, kernel *btf.Spec) {
+	var allocator *btf.Struct
+	if err := kernel.TypeByName("bpf_mem_alloc", &allocator); err != nil {
+		spec.Maps[bpf.KafkaMapConnections].Flags &^= noPreallocation
+	}
+}

@@ -63,6 +63,7 @@ func Open(o Options) (*Probe, error) {
 	if err := configure(spec, &o); err != nil {
 		return nil, err
 	}
+	preallocate(spec, kernel)
 	if err := configureFunctions(spec, kernel); err != nil {
 		return nil, err
 	}
