@@ -54,7 +54,7 @@ run: $(COLLECTOR) ## Show the Kafka traffic of this host
 
 .PHONY: test
 test: test-unit test-rules test-decoder test-hooks test-privilege test-namespaces test-storms test-system test-situations test-soak test-fleet test-demo ## Run all tests (root, half an hour); installs what is missing
-	@echo "Left out: kernels other than this one, benchmarks (make bench), long runs (make fuzz, make test-soak SOAK=10m)."
+	@echo "Left out: kernels other than this one (make test-kernels), benchmarks (make bench), long runs (make fuzz, make test-soak SOAK=10m)."
 
 .PHONY: test-unit
 test-unit: ## Tests that need no kernel and no Kafka, and those of the loaded object
@@ -66,7 +66,7 @@ test-decoder: ## The committed object against an independent implementation of K
 	cd test && $(AS_ROOT) go test -timeout 20m ./decoder/... ./frames/...
 
 .PHONY: test-hooks
-test-hooks: ## Every system call and way of splitting, on both backends
+test-hooks: ## Every system call and way of splitting, on every backend of this kernel
 	cd test && $(AS_ROOT) go test -timeout 20m ./hooks/...
 
 .PHONY: test-system

@@ -28,11 +28,18 @@ static __always_inline bool turn_take(struct connection *c, struct stream *s, __
 	return !bpf_map_update_elem(&turns, &k, &v, BPF_NOEXIST);
 }
 
-static __always_inline void turn_give(struct connection *c, struct stream *s, __u32 direction)
+static __always_inline void turn_give(__u64 socket, struct stream *s, __u32 direction)
 {
-	struct turn k = {.socket = c->socket, .direction = direction};
+	struct turn k = {.socket = socket, .direction = direction};
 
 	bpf_map_delete_elem(&turns, &k);
+}
+
+/* A new connection is in no call: what its predecessor at that address may have left is over. */
+static __always_inline void turns_clear(__u64 socket)
+{
+	turn_give(socket, NULL, 0);
+	turn_give(socket, NULL, 1);
 }
 
 /* Where these two are used, requests of one client follow on each other, or a response waits in vain if
@@ -46,11 +53,18 @@ static __always_inline __u64 exchange(__u64 *at, __u64 value)
 	return before;
 }
 
+/* Whether no other CPU has exchanged at the same moment. */
+static __always_inline bool exchange_holds(const __u64 *at, __u64 value)
+{
+	return *(const volatile __u64 *)at == value;
+}
+
 static __always_inline __u32 fetch_add(__u32 *at, __u32 value)
 {
 	__u32 before = *(volatile __u32 *)at;
 
-	*(volatile __u32 *)at = before + value;
+	if (value)
+		*(volatile __u32 *)at = before + value;
 	return before;
 }
 
@@ -64,9 +78,18 @@ static __always_inline bool turn_take(struct connection *c, struct stream *s, __
 	return !__sync_lock_test_and_set(&s->busy, 1);
 }
 
-static __always_inline void turn_give(struct connection *c, struct stream *s, __u32 direction)
+static __always_inline void turn_give(__u64 socket, struct stream *s, __u32 direction)
 {
 	__sync_lock_test_and_set(&s->busy, 0); /* the BPF target has no release store */
+}
+
+static __always_inline void turns_clear(__u64 socket)
+{
+}
+
+static __always_inline bool exchange_holds(const __u64 *at, __u64 value)
+{
+	return true;
 }
 
 static __always_inline __u64 exchange(__u64 *at, __u64 value)

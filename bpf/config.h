@@ -25,6 +25,12 @@ __u32 epoch;
  */
 __u64 refused_at;
 
+/* Of a BPF_NOEXIST insertion: another CPU that was first is no failure. */
+static __always_inline bool no_room(long error)
+{
+	return error && error != -EEXIST;
+}
+
 /* There was no room for something without which commits are not seen. */
 static __always_inline void refuse(__u32 reason)
 {

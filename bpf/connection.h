@@ -53,6 +53,7 @@ struct socket_key {
 
 static __noinline struct connection *connection_create(__u64 key, const struct tuple *t, __u64 now)
 {
+	long error;
 	struct connection *c;
 	__u32 zero = 0;
 	void *blank;
@@ -62,18 +63,21 @@ static __noinline struct connection *connection_create(__u64 key, const struct t
 	blank = bpf_map_lookup_elem(&blank_connection, &zero);
 	if (!blank)
 		return NULL;
-	if (bpf_map_update_elem(&connections, &key, blank, BPF_NOEXIST)) {
+	error = bpf_map_update_elem(&connections, &key, blank, BPF_NOEXIST);
+	if (error) {
 		c = bpf_map_lookup_elem(&connections, &key);
-		if (!c)
+		if (!c && no_room(error))
 			refuse(DROP_CONNECTIONS_FULL);
 		return c;
 	}
+	turns_clear(key);
 	c = bpf_map_lookup_elem(&connections, &key);
 	if (!c)
 		return NULL;
-	c->tuple = *t;
 	c->socket = key;
 	c->id = now << 10 | (bpf_get_smp_processor_id() & 1023); /* one CPU makes one at a time */
+	asm volatile("" ::: "memory");				 /* the ports last: see connection_known */
+	c->tuple = *t;
 	return c;
 }
 
@@ -95,6 +99,8 @@ static __always_inline bool call_begins(struct connection *c, __u32 direction, c
 		/* Kafka clients take turns on a connection; this one does not, or a hook was overtaken */
 		s->lost = 1;
 		drop(DROP_STREAM_BUSY);
+		if (s->kind == DIR_REQUEST)
+			request_lost(c, now);
 		return false;
 	}
 	s->at = *at;
@@ -118,10 +124,12 @@ ONCE_VERIFIED long feed(struct connection *c, __u32 direction)
 {
 	struct run r = {};
 	struct stream *s;
+	__u64 socket;
 	__u32 kind;
 
 	if (!c)
 		return 0;
+	socket = c->socket;
 	s = &c->streams[masked(direction, 1)];
 	r.connection = c;
 	r.stream = s;
@@ -135,8 +143,14 @@ ONCE_VERIFIED long feed(struct connection *c, __u32 direction)
 	if (!s->at.before)
 		s->now = s->called;
 	drive(&r);
+	if (c->id != r.id) { /* it has ended, and its memory may be another's */
+#ifdef BEFORE_6_3
+		turn_give(socket, s, direction);
+#endif
+		return 0;
+	}
 	stream_disturbed(c, s);
-	turn_give(c, s, direction);
+	turn_give(socket, s, direction);
 	if ((!c->confirmed && c->failures > FAILURES_TO_IGNORE) ||
 	    (c->confirmed && role_wanted && c->role != role_wanted))
 		give_up(c);
@@ -201,7 +215,7 @@ static __always_inline struct connection *connection_known(const struct socket_k
 	__u64 key = k->address;
 	struct connection *c = bpf_map_lookup_elem(&connections, &key);
 
-	if (!c)
+	if (!c || !c->tuple.local_port) /* another CPU is making it */
 		return NULL;
 	if (c->tuple.local_port == k->local_port && c->tuple.remote_port == k->remote_port)
 		return c;

@@ -12,6 +12,8 @@
 #define STEPS_A_ROUND 512
 #define ROUNDS_MAX (STEPS_MAX / STEPS_A_ROUND)
 
+#define PARKED 2 /* instead of a direction: the stream of a parked response */
+
 static __noinline struct stream *parked_stream(__u64 id, __u32 correlation)
 {
 	struct request_key k = {.connection = id, .correlation = correlation};
@@ -20,14 +22,14 @@ static __noinline struct stream *parked_stream(__u64 id, __u32 correlation)
 	return p ? &p->stream : NULL;
 }
 
-__noinline int one_step(__u64 socket, __u64 id, __u32 direction, __u32 replay, __u32 correlation)
+__noinline int one_step(__u64 socket, __u64 id, __u32 which, __u32 correlation)
 {
 	struct connection *c = bpf_map_lookup_elem(&connections, &socket);
 	struct run r = {};
 
 	if (!c || c->id != id) /* it ended meanwhile */
 		return STOP;
-	r.stream = replay ? parked_stream(id, correlation) : &c->streams[masked(direction, 1)];
+	r.stream = which == PARKED ? parked_stream(id, correlation) : &c->streams[masked(which, 1)];
 	if (!r.stream)
 		return STOP;
 	r.connection = c;
@@ -35,10 +37,10 @@ __noinline int one_step(__u64 socket, __u64 id, __u32 direction, __u32 replay, _
 	return step(0, &r);
 }
 
-__noinline int a_round(__u64 socket, __u64 id, __u32 direction, __u32 replay, __u32 correlation)
+__noinline int a_round(__u64 socket, __u64 id, __u32 which, __u32 correlation)
 {
 	for (int i = 0; i < STEPS_A_ROUND; i++)
-		if (one_step(socket, id, direction, replay, correlation))
+		if (one_step(socket, id, which, correlation))
 			return STOP;
 	return GO_ON;
 }
@@ -46,8 +48,10 @@ __noinline int a_round(__u64 socket, __u64 id, __u32 direction, __u32 replay, __
 /* False: there is more to do than one call may. */
 static __always_inline bool run_steps(struct run *r, __u32 correlation)
 {
+	__u32 which = r->stream->parked ? PARKED : r->stream->direction;
+
 	for (int i = 0; i < ROUNDS_MAX; i++)
-		if (a_round(r->connection->socket, r->id, r->stream->direction, r->stream->parked, correlation))
+		if (a_round(r->connection->socket, r->id, which, correlation))
 			return true;
 	return false;
 }
@@ -91,7 +95,7 @@ static __always_inline void replay_parked(struct run *r)
 	r->stream = s;
 	s->parked = 1;
 	stream_rewind(s, DIR_RESPONSE);
-	s->now = own->now;
+	s->now = own->now < p->time ? p->time : own->now;
 	s->direction = c->role == ROLE_CLIENT;
 	s->frame_began = 1;
 	s->in_frame = 1;

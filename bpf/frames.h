@@ -197,6 +197,7 @@ static __noinline long step_park(struct run *r, struct stream *s)
 	case CURSOR_BYTES:
 		break;
 	}
+	reached(s);
 	at = p->filled & (PARK_BYTES - 1);
 	n = s->at.segment < s->frame_left ? s->at.segment : s->frame_left;
 	if (!n)

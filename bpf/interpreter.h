@@ -431,7 +431,10 @@ static __always_inline long take_step(struct run *r)
 
 static long step(__u32 i, struct run *r)
 {
-	long go = take_step(r);
+	long go;
 
+	if (r->connection->id != r->id) /* it has ended, and its memory may be another's */
+		return STOP;
+	go = take_step(r);
 	return r->stream->losing ? place_lost(r, r->stream) : go;
 }

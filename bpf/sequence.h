@@ -19,17 +19,18 @@ static __always_inline __u32 sequence_read(struct sock *sk, __u32 direction)
 	return direction == 0 ? BPF_CORE_READ(tp, write_seq) : BPF_CORE_READ(tp, copied_seq);
 }
 
-/* One number more than bytes were received: the end of the peer's stream is read with its last bytes, and a
- * byte of urgent data is not read with the others.
+/* One number more than bytes: the end of a stream has one of its own, and a byte of urgent data is not read
+ * with the others.
  */
 static __always_inline bool sequence_apart(struct sock *sk, __u32 direction, __u32 before, __u32 after, __u32 gap)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
 
-	if (direction == 0 || gap != 1)
+	if (gap != 1)
 		return false;
-	return BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_ESTABLISHED ||
-	       (__u32)(BPF_CORE_READ(tp, urg_seq) - before) < after - before;
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_ESTABLISHED)
+		return true;
+	return direction == 1 && (__u32)(BPF_CORE_READ(tp, urg_seq) - before) < after - before;
 }
 
 /* How many bytes passed unseen between the last call in that direction and this one, of `bytes` bytes. */

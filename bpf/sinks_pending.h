@@ -4,12 +4,6 @@
 
 #include "links.h"
 
-/* Of a BPF_NOEXIST insertion: another CPU that was first is no failure. */
-static __always_inline bool no_room(long error)
-{
-	return error && error != -EEXIST;
-}
-
 /* The entry of a key, made from `blank` when missing; NULL if there is no room, which is counted. */
 static __always_inline void *entry(void *map, const void *key, const void *blank, __u32 full)
 {

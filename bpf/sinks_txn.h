@@ -89,9 +89,13 @@ static __noinline bool txn_put(struct run *r, struct stream *s, const struct off
 	if (bpf_map_update_elem(&txn_offsets, &id, &v, BPF_NOEXIST))
 		return false;
 	known = bpf_map_lookup_elem(&txn_offsets, &id);
-	if (known)
-		known->next = exchange(&p->first, id);
-	return true;
+	if (!known)
+		return false;
+	known->next = exchange(&p->first, id);
+	if (exchange_holds(&p->first, id))
+		return true;
+	bpf_map_delete_elem(&txn_offsets, &id);
+	return false;
 }
 
 /* A function of its own: the stack of the one below is large already. */

@@ -65,6 +65,12 @@ static __always_inline void request_lost(struct connection *c, __u64 when)
 	c->lost = 0;
 }
 
+/* When what was lost passed, at the latest: before the requests of this call. */
+static __always_inline __u64 lost_when(const struct stream *s)
+{
+	return s->now < s->called ? s->called - 1 : s->now;
+}
+
 /* The place is lost: nothing more of this frame is believed. A frame that began in an earlier call
  * may have been no frame at all, so what this call begins with gets its own chance.
  */
@@ -84,7 +90,7 @@ static __always_inline long place_lost(struct run *r, struct stream *s)
 		if (n)
 			n->resynchronised++;
 		if (s->kind == DIR_REQUEST)
-			request_lost(c, s->now);
+			request_lost(c, lost_when(s));
 	}
 	s->in_sync = 0;
 	stream_rewind(s, s->kind);
@@ -94,7 +100,7 @@ static __always_inline long place_lost(struct run *r, struct stream *s)
 		c->failures++;
 		if (c->failures % (c->confirmed ? FAILURES_TO_START_ANEW : FAILURES_TO_DOUBT_ROLE) == 0) {
 			c->role = ROLE_UNKNOWN; /* it may have been read off something that was no request */
-			request_lost(c, s->now);
+			request_lost(c, lost_when(s));
 		}
 	}
 	if (!s->frame_began || s->now < s->called) { /* or it was lost before this call */
@@ -129,7 +135,7 @@ static __always_inline void stream_disturbed(struct connection *c, struct stream
 	if (!s->lost)
 		return;
 	if (s->kind == DIR_REQUEST)
-		request_lost(c, s->now);
+		request_lost(c, lost_when(s));
 	s->lost = 0;
 	s->in_sync = 0;
 	stream_rewind(s, s->kind);

@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,34 +72,36 @@ func choose(kernel *btf.Spec, wanted Backend) (Backend, []string, error) {
 		return Detached, nil, nil
 	}
 	var reasons []string
+	var errs []error
 	for _, b := range backends {
 		if b.backend == Detached || (wanted != Auto && wanted != "" && wanted != b.backend) {
 			continue
 		}
-		reason := b.unfit(kernel)
-		if reason == "" {
+		err := b.unfit(kernel)
+		if err == nil {
 			return b.backend, reasons, nil
 		}
-		reasons = append(reasons, fmt.Sprintf("%s %s", b.backend, reason))
+		err = fmt.Errorf("%s %w", b.backend, err)
+		errs, reasons = append(errs, err), append(reasons, err.Error())
 	}
-	return "", nil, fmt.Errorf("no backend fits this kernel: %s", strings.Join(reasons, "; "))
+	return "", nil, &refused{"no backend fits this kernel: " + strings.Join(reasons, "; "), errors.Join(errs...)}
 }
 
-// unfit says why the kernel does not have the backend; empty: it has.
-func (h *hooks) unfit(kernel *btf.Spec) string {
+// unfit says why the kernel does not have the backend; nil: it has.
+func (h *hooks) unfit(kernel *btf.Spec) error {
 	if missing := missing[btf.Typedef](kernel, "btf_trace_", h.tracepoints); len(missing) > 0 {
-		return fmt.Sprintf("needs the tracepoints %s, which this kernel does not have", strings.Join(missing, ", "))
+		return fmt.Errorf("needs the tracepoints %s, which this kernel does not have", strings.Join(missing, ", "))
 	}
 	if missing := missing[btf.Func](kernel, "", h.functions); len(missing) > 0 {
-		return fmt.Sprintf("needs the functions %s, which this kernel does not have", strings.Join(missing, ", "))
+		return fmt.Errorf("needs the functions %s, which this kernel does not have", strings.Join(missing, ", "))
 	}
 	if h.try == nil {
-		return ""
+		return nil
 	}
 	if err := h.try(); err != nil {
-		return fmt.Sprintf("cannot be attached on this kernel (%v)", err)
+		return fmt.Errorf("cannot be attached on this kernel (%w)", err)
 	}
-	return ""
+	return nil
 }
 
 // missing are the names of which the kernel's BTF has no type of that kind.

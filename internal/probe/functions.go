@@ -75,13 +75,15 @@ func configureFunctions(spec *ebpf.CollectionSpec, kernel *btf.Spec) error {
 	if !ok {
 		return fmt.Errorf("%s has the type %v in the kernel's BTF", tcpRecvmsg, f.Type)
 	}
+	const least, most = 4, 6 // those that fexit_recvmsg of bpf/hooks_tcp.h knows
 	for i, parameter := range prototype.Params {
-		if parameter.Name == "flags" {
+		if n := len(prototype.Params); parameter.Name == "flags" && n >= least && n <= most {
 			return errors.Join(spec.Variables[bpf.KafkaVarReceiveFlagsAt].Set(uint32(i)),
 				spec.Variables[bpf.KafkaVarReceiveArguments].Set(uint32(len(prototype.Params))))
 		}
 	}
-	return fmt.Errorf("%s has no parameter `flags` in the kernel's BTF", tcpRecvmsg)
+	return fmt.Errorf("%s is %v in the kernel's BTF: please report this with the kernel version, and use another backend",
+		tcpRecvmsg, prototype)
 }
 
 // noPreallocation is BPF_F_NO_PREALLOC of linux/bpf.h.

@@ -176,7 +176,7 @@ func TestExplain(t *testing.T) {
 	}{
 		{fmt.Errorf("program whoami: %w", unix.EPERM), "loading: not permitted (program whoami: operation not permitted): "},
 		{fmt.Errorf("program whoami: %w", &ebpf.VerifierError{Cause: unix.EINVAL}), "loading: the kernel's verifier refused: " +
-			"please report this with the kernel version: program whoami: "},
+			"Linux 5.10 or newer is needed; if it is, please report this with the kernel version: program whoami: "},
 		{errors.New("something else"), "loading: something else"},
 	} {
 		got := refuse("loading", test.err)

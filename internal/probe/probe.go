@@ -64,12 +64,14 @@ func Open(o Options) (*Probe, error) {
 		return nil, err
 	}
 	preallocate(spec, kernel)
-	if err := configureFunctions(spec, kernel); err != nil {
-		return nil, err
-	}
 	backend, reasons, err := choose(kernel, o.Backend)
 	if err != nil {
-		return nil, err
+		return nil, refuse("choosing a backend", err)
+	}
+	if backend == Fentry || backend == Kprobe {
+		if err := configureFunctions(spec, kernel); err != nil {
+			return nil, err
+		}
 	}
 	p := &Probe{backend: backend, reasons: reasons}
 	keepPrograms(spec, backend)

@@ -49,13 +49,12 @@ func whyRefused(err error, s *surroundings) string {
 	case s.typesMissing != nil:
 		return fmt.Sprintf("this kernel has no BTF (%s), or /sys is not mounted here (%s): it must be built with "+
 			"CONFIG_DEBUG_INFO_BTF, as the kernels of all large distributions are", kernelTypes, said)
-	case s.loopMissing:
-		return fmt.Sprintf("this kernel lacks the BPF helper bpf_loop (%s): Linux 5.17 or newer is needed", said)
 	case errors.Is(err, syscall.ENOMEM):
 		return fmt.Sprintf("no memory for the maps (%s): lower the receiver's limits, or raise the memory limit of the "+
 			"collector's cgroup", said)
 	case errors.As(err, &verifier):
-		return fmt.Sprintf("the kernel's verifier refused: please report this with the kernel version: %s", said)
+		return fmt.Sprintf("the kernel's verifier refused: Linux 5.10 or newer is needed; if it is, please report this with "+
+			"the kernel version: %s", said)
 	default:
 		return said
 	}

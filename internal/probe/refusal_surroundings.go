@@ -10,9 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/rlimit"
 )
 
@@ -42,11 +39,9 @@ type surroundings struct {
 	// memlock is set if a map could not be made without locked memory, as before Linux 5.11, and the limit of that may
 	// not be raised. A filter that refuses bpf(2) looks the same.
 	memlock bool
-	// loopMissing is set if the kernel says that it has no bpf_loop.
-	loopMissing bool
 }
 
-// observe reads the surroundings. It is for the time after a refusal: it asks the kernel to load a program.
+// observe reads the surroundings.
 func observe() surroundings {
 	s := surroundings{
 		uidMap:                  ranges(readSmall("/proc/self/uid_map")),
@@ -55,8 +50,7 @@ func observe() surroundings {
 		unprivilegedBPFDisabled: readSmall("/proc/sys/kernel/unprivileged_bpf_disabled"),
 		perfEventParanoid:       readSmall("/proc/sys/kernel/perf_event_paranoid"),
 		// Where memory is accounted to cgroups this raises nothing and succeeds.
-		memlock:     errors.Is(rlimit.RemoveMemlock(), os.ErrPermission),
-		loopMissing: errors.Is(features.HaveProgramHelper(ebpf.RawTracepoint, asm.FnLoop), ebpf.ErrNotSupported),
+		memlock: errors.Is(rlimit.RemoveMemlock(), os.ErrPermission),
 	}
 	s.readStatus(readSmall("/proc/self/status"))
 	types, err := os.Open(kernelTypes)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ebpfkafka/ebpfkafka/bpf"
 	"github.com/ebpfkafka/ebpfkafka/internal/probe"
+	"github.com/ebpfkafka/ebpfkafka/internal/state"
 )
 
 // around divides a frame into what stands between blobs, and the blobs.
@@ -154,6 +155,31 @@ func TestBytesWithoutAHook(t *testing.T) {
 		w.exchange(w.commit("g", "t", 3, 400))
 		require.Equal(t, offsetsFrom("t", 3, 400), look(t, s.p).offsets("g"))
 	})
+}
+
+// TestLostOnAnotherConnection: a commit that no hook was called for is noticed with the connection's next call. What the
+// client committed by another connection in between may be older than it, and is no longer known.
+func TestLostOnAnotherConnection(t *testing.T) {
+	s := newScene(t, probe.Syscall, clientSeen) // which does not hear of io_uring
+	one, other := s.connect("same"), s.connect("same")
+	one.exchange(one.apiVersions())
+	other.exchange(other.apiVersions())
+	other.exchange(other.commit("g", "t", 3, 100))
+	asked := look(t, s.p).Offsets[0].Ordered
+
+	x := one.commit("g", "t", 3, 200)
+	one.client.do("UringSend", UringArgs{Op: uringSend, FD: one.clientFD, Data: x.request}, new(struct{}))
+	one.broker.receive(ReceiveArgs{FD: one.brokerFD, Call: "read", Bytes: len(x.request)})
+	one.broker.send(SendArgs{FD: one.brokerFD, Call: "write", Data: x.response})
+	var got []byte
+	one.client.do("SpliceFrom", ReceiveArgs{FD: one.clientFD, Bytes: len(x.response)}, &got)
+	one.exchange(one.apiVersions())
+	require.GreaterOrEqual(t, look(t, s.p).link("same", state.RoleClient).Lost, asked, "the broker has 200")
+
+	other.exchange(other.commit("g", "t", 3, 300))
+	v := look(t, s.p)
+	require.Equal(t, offsetsFrom("t", 3, 300), v.offsets("g"))
+	require.Less(t, v.link("same", state.RoleClient).Lost, v.Offsets[0].Ordered, "committed since")
 }
 
 // TestBesideTheStream: packets that come back on the error queue and urgent data are no bytes of the

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -26,8 +27,35 @@ const tolerance = 0.1
 
 // A figure is what a program cost on a kernel.
 type figure struct {
-	instructions uint32
+	instructions instructions
 	took         time.Duration
+}
+
+// instructions is how many the verifier looked at; 0: the kernel does not tell.
+type instructions uint32
+
+// untold stands for it in tables.
+const untold = "-"
+
+func (n instructions) String() string {
+	if n == 0 {
+		return untold
+	}
+	return strconv.FormatUint(uint64(n), 10)
+}
+
+// Scan implements fmt.Scanner.
+func (n *instructions) Scan(state fmt.ScanState, _ rune) error {
+	text, err := state.Token(true, nil)
+	if err != nil {
+		return err
+	}
+	if *n = 0; string(text) == untold {
+		return nil
+	}
+	number, err := strconv.ParseUint(string(text), 10, 32)
+	*n = instructions(number)
+	return err
 }
 
 // figures are by kernel, backend and program.
@@ -37,7 +65,7 @@ func figuresOf(k kernel, all []verifier.Loaded) figures {
 	f := make(figures)
 	for _, l := range all {
 		for _, p := range l.Programs {
-			f[[3]string{k.String(), l.Backend, p.Name}] = figure{p.Instructions, p.Took}
+			f[[3]string{k.String(), l.Backend, p.Name}] = figure{instructions(p.Instructions), p.Took}
 		}
 	}
 	return f
@@ -54,7 +82,7 @@ func (known figures) compare(k kernel, all []verifier.Loaded) (differences []str
 		case !ok:
 			differences = append(differences, fmt.Sprintf("%v: not in %s: %s", key, figuresFile, renew))
 		case n < low || n > high:
-			differences = append(differences, fmt.Sprintf("%v: %d instructions verified, in %s it is %d: %s",
+			differences = append(differences, fmt.Sprintf("%v: %s instructions verified, in %s it is %s: %s",
 				key, f.instructions, figuresFile, was.instructions, renew))
 		}
 	}
@@ -113,7 +141,7 @@ func readFigures() (figures, error) {
 
 const figuresHead = `# What each program costs the kernel's verifier, written by: make kernels
 #
-# instructions: how many the verifier looked at; it refuses programs at a million. 0: the kernel does not tell (before
+# instructions: how many the verifier looked at; it refuses programs at a million. -: the kernel does not tell (before
 # 5.16). make test-kernels fails when it is another number by more than a tenth.
 # seconds: to load it in an emulated machine, for comparison with one another only.
 #
@@ -136,7 +164,7 @@ func writeFigures(known, now figures) error {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "# kernel\tbackend\tprogram\tinstructions\tseconds")
 	for _, key := range sortedKeys(all) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%.1f\n", key[0], key[1], key[2], all[key].instructions, all[key].took.Seconds())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f\n", key[0], key[1], key[2], all[key].instructions, all[key].took.Seconds())
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -18,12 +18,16 @@ var list string
 type kernel struct {
 	name, arch, suite, source string
 	backends                  []probe.Backend
+	skips                     []probe.Backend // those of them of which the kernel skips programs
 }
 
 func (k kernel) String() string { return k.name + "-" + k.arch }
 
 // none stands for no backends.
 const none = "none"
+
+// skipsMark follows a backend of which the kernel skips programs.
+const skipsMark = "(skips)"
 
 // parse reads the format of kernels.txt.
 func parse(text string) (all []kernel, err error) {
@@ -39,8 +43,12 @@ func parse(text string) (all []kernel, err error) {
 		}
 		k := kernel{name: f[0], arch: f[1], suite: f[2], source: f[3]}
 		if f[4] != none {
-			for b := range strings.SplitSeq(f[4], ",") {
-				k.backends = append(k.backends, probe.Backend(b))
+			for name := range strings.SplitSeq(f[4], ",") {
+				name, skips := strings.CutSuffix(name, skipsMark)
+				k.backends = append(k.backends, probe.Backend(name))
+				if skips {
+					k.skips = append(k.skips, probe.Backend(name))
+				}
 			}
 		}
 		all = append(all, k)

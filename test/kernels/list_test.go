@@ -22,11 +22,11 @@ func TestList(t *testing.T) {
 		require.Contains(t, []string{"amd64", "arm64"}, k.arch, k)
 		require.Subset(t, backends, k.backends, k)
 	}
-	all, err = parse("6.1 amd64 bookworm linux kprobe,syscall # a comment\n\n6.1 arm64 bookworm linux none")
+	all, err = parse("6.1 amd64 bookworm linux kprobe,syscall(skips) # a comment\n\n6.1 arm64 bookworm linux none")
 	require.NoError(t, err)
 	require.Equal(t, []kernel{
-		{"6.1", "amd64", "bookworm", "linux", []probe.Backend{probe.Kprobe, probe.Syscall}},
-		{"6.1", "arm64", "bookworm", "linux", nil},
+		{"6.1", "amd64", "bookworm", "linux", []probe.Backend{probe.Kprobe, probe.Syscall}, []probe.Backend{probe.Syscall}},
+		{"6.1", "arm64", "bookworm", "linux", nil, nil},
 	}, all)
 	_, err = parse("# comment\n 6.1 amd64 bookworm")
 	require.ErrorContains(t, err, "line 2")
@@ -47,4 +47,12 @@ func TestCompare(t *testing.T) {
 	}
 	assert.Len(t, known.compare(k, nil), 1, "not loaded any more")
 	assert.Len(t, make(figures).compare(k, loaded(1)), 1, "new")
+}
+
+func TestJobs(t *testing.T) {
+	j := job{tests: []string{"TestA/^(B|C)$", "TestD"}}
+	assert.Equal(t, "^TestA$/^(B|C)$|^TestD$", j.pattern())
+	assert.Empty(t, j.missing("=== RUN\n--- PASS: TestA (1.00s)\n    --- PASS: TestA/B (1.00s)\n--- PASS: TestD (0.00s)\n"))
+	assert.Equal(t, []string{"TestD"}, j.missing("\n--- PASS: TestA (1.00s)\n--- FAIL: TestD (0.00s)\n"))
+	assert.Equal(t, j.tests, j.missing("testing: warning: no tests to run\nPASS\n"))
 }

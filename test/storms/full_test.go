@@ -64,11 +64,19 @@ func TestFull(t *testing.T) {
 				}
 				return nil
 			}))
-			samples, err := c.Metrics(ctx)
-			require.NoError(t, err)
-			for _, s := range samples.Named("kafka_consumer_group_offset") {
-				require.Equal(t, want[s.Labels["partition"]], s.Value, "%v", s)
-			}
+			// The exporter repeats what it was given last until metric_expiration.
+			require.NoError(t, wait.Until(ctx, func() error {
+				samples, err := c.Metrics(ctx)
+				if err != nil {
+					return err
+				}
+				for _, s := range samples.Named("kafka_consumer_group_offset") {
+					if broker := want[s.Labels["partition"]]; s.Value != broker {
+						return fmt.Errorf("%v: the broker has %v", s, broker)
+					}
+				}
+				return nil
+			}))
 		})
 	}
 }
