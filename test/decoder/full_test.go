@@ -66,7 +66,11 @@ func TestOffsetsFull(t *testing.T) {
 	s.exchange("g", "orders", 16, 10)
 	s.exchange("g", "orders", 20, 50)
 	require.Equal(t, count(4, "offsets_full"), s.left())
-	require.Equal(t, counting(16, 50), s.committed("g", "orders"))
+	want := counting(16, 50)
+	for p := range int32(4) { // what another link may have of these is no longer true
+		want[16+p] = changedUnseen
+	}
+	require.Equal(t, want, s.committed("g", "orders"))
 	// There are an eighth as many counters of commits, by topic.
 	s.exchange("g", "two", 1, 1)
 	s.exchange("g", "three", 1, 1)
