@@ -188,34 +188,47 @@ int enter_recvmsg(struct pt_regs *ctx)
 }
 
 /* The call may be over and its message gone: then the sequence has not moved, or by what it cannot have
- * taken. What is not accounted for here, the next call's sequence will tell.
+ * taken. What is not accounted for here, the next call's sequence will tell. (A function of its own, for the
+ * stack: it is empty again when the bytes are looked for.)
  */
-SEC("kprobe/release_sock")
-int leave_socket(struct pt_regs *ctx)
+static __noinline struct tcp_call *released(struct sock *sk)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct tcp_call *v = bpf_map_lookup_elem(&tcp_calls, &thread);
-	struct sock *sk = (struct sock *)PARAMETER_1(ctx);
 	const struct msghdr *message;
-	struct connection *c;
-	__u32 before;
 	__u64 left, bytes;
+	__u32 before;
 
 	if (!v || v->sk != (__u64)(unsigned long)sk)
-		return 0;
+		return NULL;
 	before = v->sequence;
 	v->sequence = sequence_read(sk, v->direction);
 	if (v->sequence == before)
-		return 0;
+		return NULL;
 	message = (const struct msghdr *)(unsigned long)v->message;
 	left = BPF_CORE_READ(message, msg_iter.count);
 	bytes = v->left - left;
 	v->left = left;
 	if (v->sequence - before != bytes &&
 	    !sequence_apart(sk, v->direction, before, v->sequence, v->sequence - before - bytes))
+		return NULL;
+	v->bytes = bytes;
+	return v;
+}
+
+SEC("kprobe/release_sock")
+int leave_socket(struct pt_regs *ctx)
+{
+	struct sock *sk = (struct sock *)PARAMETER_1(ctx);
+	struct tcp_call *v = released(sk);
+	struct connection *c;
+	__u32 direction;
+
+	if (!v)
 		return 0;
-	c = on_tcp(sk, message, bytes, v->flags, v->direction);
+	direction = v->direction;
+	c = on_tcp(sk, (const struct msghdr *)(unsigned long)v->message, v->bytes, v->flags, direction);
 	if (c)
-		feed(c, v->direction);
+		feed(c, direction);
 	return 0;
 }

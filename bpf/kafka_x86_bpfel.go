@@ -619,7 +619,7 @@ type KafkaTcpCall struct {
 	Sequence  uint32
 	Flags     uint32
 	Direction uint32
-	Pad       uint32
+	Bytes     uint32
 }
 
 type KafkaTimesValue struct {

@@ -122,7 +122,7 @@ struct tcp_call {
 	__u32 sequence;
 	__u32 flags;
 	__u32 direction;
-	__u32 pad;
+	__u32 bytes; /* taken or filled when it let go of the socket last */
 };
 
 /* One direction of a connection: the interpreter's whole state between two calls, and the call that it

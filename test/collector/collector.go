@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ebpfkafka/ebpfkafka/test/process"
@@ -76,6 +77,19 @@ func Binary() (string, error) {
 
 // Start runs the collector and returns once its receiver has started.
 func Start(ctx context.Context, o Options) (*Collector, error) {
+	// A port that was free may be another's by the time that the collector listens.
+	const attempts = 5
+	var c *Collector
+	var err error
+	for range attempts {
+		if c, err = start(ctx, o); err == nil || !strings.Contains(err.Error(), "address already in use") {
+			break
+		}
+	}
+	return c, err
+}
+
+func start(ctx context.Context, o Options) (*Collector, error) {
 	binary, err := Binary()
 	if err != nil {
 		return nil, err
