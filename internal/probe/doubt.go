@@ -96,6 +96,16 @@ func (p *Probe) doubtTransactions(ends map[producer]uint64, unknown map[bpf.Kafk
 	return errors.Join(errProducers, errOffsets)
 }
 
+// asked is when the client asked for what is known. The answer may have been read long after: of several commits in
+// flight, that to the first can come when the last has been sent.
+func asked(v *bpf.KafkaOffsetValue) uint64 {
+	switch bpf.KafkaOffsetSource(v.Source) {
+	case bpf.KafkaOffsetSourceOFFSET_COMMIT, bpf.KafkaOffsetSourceOFFSET_TXN:
+		return v.Ordered
+	}
+	return v.Time
+}
+
 // offsetUnknown notes that an offset may have changed: a commit was sent, and its answer was not seen.
 func (p *Probe) offsetUnknown(key bpf.KafkaOffsetKey, sent uint64) error {
 	var known bpf.KafkaOffsetValue
@@ -103,7 +113,7 @@ func (p *Probe) offsetUnknown(key bpf.KafkaOffsetKey, sent uint64) error {
 	case errors.Is(err, ebpf.ErrKeyNotExist):
 	case err != nil:
 		return fmt.Errorf("reading map %s: %w", p.objects.Offsets, err)
-	case known.Time >= sent:
+	case asked(&known) >= sent:
 		return nil // something newer is known
 	}
 	err := p.objects.Offsets.Put(&key, &bpf.KafkaOffsetValue{

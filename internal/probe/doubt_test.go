@@ -20,15 +20,17 @@ func TestUnansweredCommitsAreDoubted(t *testing.T) {
 	key := func(partition int32) bpf.KafkaOffsetKey {
 		return bpf.KafkaOffsetKey{Link: link, Group: group, Topic: topic, Partition: partition}
 	}
-	known := func(partition int32, at uint64) {
-		require.NoError(t, p.objects.Offsets.Put(key(partition), bpf.KafkaOffsetValue{Offset: 10, Time: at, Acked: at}))
+	known := func(partition int32, asked, acked uint64) {
+		require.NoError(t, p.objects.Offsets.Put(key(partition),
+			bpf.KafkaOffsetValue{Offset: 10, Time: acked, Acked: acked, Ordered: asked}))
 	}
-	known(0, sent-1)
-	known(1, sent+1)
-	known(2, sent-1)
+	known(0, sent-2, sent-1)
+	known(1, sent+1, sent+2)
+	known(2, sent-2, sent-1)
+	known(4, sent-1, sent+1)
 	require.NoError(t, p.objects.Requests.Put(bpf.KafkaRequestKey{Connection: connection, Correlation: correlation},
 		bpf.KafkaRequest{Link: link, Group: group, Api: apiOffsetCommit, Time: sent}))
-	for _, partition := range []int32{0, 1, 3} {
+	for _, partition := range []int32{0, 1, 3, 4} {
 		require.NoError(t, p.objects.Pending.Put(
 			bpf.KafkaPendingKey{Connection: connection, Correlation: correlation, Topic: topic, Partition: partition},
 			bpf.KafkaPendingValue{Group: group, Value: 20, Time: sent}))
@@ -36,9 +38,10 @@ func TestUnansweredCommitsAreDoubted(t *testing.T) {
 	snapshot(t, p)
 	for partition, want := range []bpf.KafkaOffsetSource{
 		bpf.KafkaOffsetSourceOFFSET_UNKNOWN, // changed, perhaps
-		bpf.KafkaOffsetSourceOFFSET_COMMIT,  // acknowledged since
+		bpf.KafkaOffsetSourceOFFSET_COMMIT,  // asked for and acknowledged since
 		bpf.KafkaOffsetSourceOFFSET_COMMIT,  // not part of it
 		bpf.KafkaOffsetSourceOFFSET_UNKNOWN, // another link may know an older one
+		bpf.KafkaOffsetSourceOFFSET_UNKNOWN, // acknowledged since, but asked for before
 	} {
 		var v bpf.KafkaOffsetValue
 		require.NoError(t, p.objects.Offsets.Lookup(key(int32(partition)), &v), partition)
@@ -86,6 +89,7 @@ func TestUnansweredTransactionsAreDoubted(t *testing.T) {
 		require.NoError(t, p.reader.offsets.each(p.objects.Offsets, func(k *bpf.KafkaOffsetKey, v *bpf.KafkaOffsetValue) {
 			offset = *k
 			v.Time -= uint64(time.Minute)
+			v.Ordered -= uint64(time.Minute)
 			require.NoError(t, p.objects.Offsets.Put(k, v))
 		}))
 		end := bpf.KafkaRequest{
