@@ -21,54 +21,41 @@ const (
 	releaseSock = "release_sock"
 )
 
-// nothing is a program that does nothing, to see whether one can be attached.
-func nothing(kind ebpf.ProgramType, attach ebpf.AttachType, to string) (*ebpf.Program, error) {
-	return ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name:         "nothing",
-		Type:         kind,
-		AttachType:   attach,
-		AttachTo:     to,
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
-		License:      "Dual BSD/GPL",
-	})
-}
-
-// tryFexit attaches to the return of tcp_sendmsg for a moment: some architectures and hypervisors' kernels know the
-// program type and refuse the attachment (arm64 before Linux 6.4 has no trampolines).
-func tryFexit() error {
-	program, err := nothing(ebpf.Tracing, ebpf.AttachTraceFExit, tcpSendmsg)
+// attachNothing attaches a program that does nothing for a moment, to see whether one can be.
+func attachNothing(program ebpf.ProgramSpec, attach func(*ebpf.Program) (link.Link, error)) error {
+	program.Name = "nothing"
+	program.Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+	program.License = "Dual BSD/GPL"
+	p, err := ebpf.NewProgram(&program)
 	if err != nil {
 		return err
 	}
-	defer program.Close()
-	l, err := link.AttachTracing(link.TracingOptions{Program: program})
+	defer p.Close()
+	l, err := attach(p)
 	if err != nil {
 		return err
 	}
 	return l.Close()
+}
+
+// tryFexit attaches to the return of tcp_sendmsg: some architectures and hypervisors' kernels know the program type and
+// refuse the attachment (arm64 before Linux 6.4 has no trampolines).
+func tryFexit() error {
+	return attachNothing(ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: ebpf.AttachTraceFExit, AttachTo: tcpSendmsg},
+		func(p *ebpf.Program) (link.Link, error) { return link.AttachTracing(link.TracingOptions{Program: p}) })
 }
 
 // tryKprobe does the same with a kprobe: kernels may be built without.
 func tryKprobe() error {
-	program, err := nothing(ebpf.Kprobe, ebpf.AttachNone, "")
-	if err != nil {
-		return err
-	}
-	defer program.Close()
-	l, err := link.Kprobe(tcpSendmsg, program, nil)
-	if err != nil {
-		return err
-	}
-	return l.Close()
+	return attachNothing(ebpf.ProgramSpec{Type: ebpf.Kprobe},
+		func(p *ebpf.Program) (link.Link, error) { return link.Kprobe(tcpSendmsg, p, nil) })
 }
 
 // configureFunctions tells the programs how tcp_recvmsg is called on this kernel: Linux 5.19 (commit ec095263a965)
 // took out an argument ahead of the flags, and Linux 7 the one behind them.
 func configureFunctions(spec *ebpf.CollectionSpec, kernel *btf.Spec) error {
 	var f *btf.Func
-	if err := kernel.TypeByName(tcpRecvmsg, &f); errors.Is(err, btf.ErrNotFound) {
-		return nil
-	} else if err != nil {
+	if err := kernel.TypeByName(tcpRecvmsg, &f); err != nil {
 		return fmt.Errorf("looking for %s in the kernel's BTF: %w", tcpRecvmsg, err)
 	}
 	prototype, ok := f.Type.(*btf.FuncProto)
@@ -93,8 +80,7 @@ const noPreallocation = 1
 // a probe, by the allocator for all: they warn of it in their log, and with PREEMPT_RT refuse it. (Linux 6.1 got an
 // allocator of BPF's own, struct bpf_mem_alloc.)
 func preallocate(spec *ebpf.CollectionSpec, kernel *btf.Spec) {
-	var allocator *btf.Struct
-	if err := kernel.TypeByName("bpf_mem_alloc", &allocator); err != nil {
+	if len(missing[btf.Struct](kernel, "", []string{"bpf_mem_alloc"})) > 0 {
 		spec.Maps[bpf.KafkaMapConnections].Flags &^= noPreallocation
 	}
 }

@@ -54,7 +54,7 @@ func (p *Probe) Stats() (*Stats, error) {
 		}
 	}
 	for _, program := range p.attached {
-		// The one error is that the kernel does not count (before Linux 5.12).
+		// Before Linux 5.12 the kernel does not count: 0. That it cannot be asked takes nothing from the rest.
 		if stats, err := program.Stats(); err == nil {
 			s.Drops[bpf.KafkaDropReasonDROP_PROGRAM_SKIPPED] += stats.RecursionMisses
 		}
