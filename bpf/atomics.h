@@ -35,6 +35,12 @@ static __always_inline void turn_give(__u64 socket, struct stream *s, __u32 dire
 	bpf_map_delete_elem(&turns, &k);
 }
 
+/* The connection has ended within the call. */
+static __always_inline void turn_leave(__u64 socket, __u32 direction)
+{
+	turn_give(socket, NULL, direction);
+}
+
 /* A new connection is in no call: what its predecessor at that address may have left is over. */
 static __always_inline void turns_clear(__u64 socket)
 {
@@ -81,6 +87,11 @@ static __always_inline bool turn_take(struct connection *c, struct stream *s, __
 static __always_inline void turn_give(__u64 socket, struct stream *s, __u32 direction)
 {
 	__sync_lock_test_and_set(&s->busy, 0); /* the BPF target has no release store */
+}
+
+/* The turn ended with the connection that it stood in. */
+static __always_inline void turn_leave(__u64 socket, __u32 direction)
+{
 }
 
 static __always_inline void turns_clear(__u64 socket)

@@ -144,9 +144,7 @@ ONCE_VERIFIED long feed(struct connection *c, __u32 direction)
 		s->now = s->called;
 	drive(&r);
 	if (c->id != r.id) { /* it has ended, and its memory may be another's */
-#ifdef BEFORE_6_3
-		turn_give(socket, s, direction);
-#endif
+		turn_leave(socket, direction);
 		return 0;
 	}
 	stream_disturbed(c, s);

@@ -106,8 +106,7 @@ static __noinline struct connection *on_socket(struct sock *sk, long result, __u
 		if (call.number == NR_sendmmsg || call.number == NR_recvmmsg)
 			mmsg_index(c, direction, &call, result);
 	}
-	at.before = sequence_gap(c, sk, direction, result);
-	return call_begins(c, direction, &at, now) ? c : NULL;
+	return socket_call(c, sk, &key, direction, &at, result, now);
 }
 
 SEC("tp_btf/sock_send_length")

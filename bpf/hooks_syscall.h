@@ -42,7 +42,6 @@ __noinline __u64 messages_length(__u64 headers, __u32 count)
 static __noinline struct connection *on_syscall(struct pt_regs *regs, long result, __u32 direction)
 {
 	struct task_struct *task;
-	struct connection *c;
 	struct cursor at = {};
 	struct call call = {};
 	__u32 flags = 0;
@@ -86,13 +85,7 @@ static __noinline struct connection *on_syscall(struct pt_regs *regs, long resul
 	} else if (!(flags & MSG_TRUNC)) {
 		call_buffers(&call, direction, bytes, 0, &at);
 	}
-	c = connection_known(&key);
-	if (!c)
-		c = connection_new(sk, &key, &at, now);
-	if (!c)
-		return NULL;
-	at.before = sequence_gap(c, sk, direction, bytes);
-	return call_begins(c, direction, &at, now) ? c : NULL;
+	return socket_call(connection_known(&key), sk, &key, direction, &at, bytes, now);
 }
 
 SEC("tp_btf/sys_exit")

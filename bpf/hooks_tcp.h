@@ -86,7 +86,6 @@ static __noinline struct connection *on_tcp(struct sock *sk, const struct msghdr
 	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	struct socket_key key = {.address = (__u64)(unsigned long)sk};
 	struct cursor at = {};
-	struct connection *c;
 	__u64 now;
 
 	if (bytes <= 0 || (family != AF_INET && family != AF_INET6))
@@ -101,13 +100,7 @@ static __noinline struct connection *on_tcp(struct sock *sk, const struct msghdr
 	at.left = bytes;
 	if (!(direction == 1 && flags & MSG_TRUNC))
 		at_iterator_end(&at, &message->msg_iter, bytes);
-	c = connection_known(&key);
-	if (!c)
-		c = connection_new(sk, &key, &at, now);
-	if (!c)
-		return NULL;
-	at.before = sequence_gap(c, sk, direction, bytes);
-	return call_begins(c, direction, &at, now) ? c : NULL;
+	return socket_call(connection_known(&key), sk, &key, direction, &at, bytes, now);
 }
 
 SEC("fexit/tcp_sendmsg")

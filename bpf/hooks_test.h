@@ -11,10 +11,15 @@ enum feed_flag {
 	FEED_CLOSE = 4,	 /* the connection ends */
 };
 
+enum feed_result {
+	FEED_DONE,
+	FEED_REFUSED, /* no room, or given up */
+};
+
 /* args: 0 connection key, 1 direction, 2 address, 3 bytes, 4 flags, 5 vectors,
- *       6 local IPv4 (network order) << 16 | port, 7 remote likewise
+ *       6 local IPv4 (network order) << 16 | port, 7 remote likewise, 8 the call's number
  */
-static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx, int *refused)
+static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx, enum feed_result *result)
 {
 	__u64 now = bpf_ktime_get_ns();
 	__u64 key = ctx->args[0];
@@ -32,7 +37,7 @@ static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx
 	socket.local_port = ctx->args[6];
 	socket.remote_port = ctx->args[7];
 	if (given_up(&socket)) {
-		*refused = 2;
+		*result = FEED_REFUSED;
 		return NULL;
 	}
 	if (ctx->args[4] & FEED_UNSEEN) {
@@ -58,20 +63,23 @@ static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx
 		t.remote_port = ctx->args[7];
 		c = connection_create(key, &t, now);
 		if (!c) {
-			*refused = 1;
+			*result = FEED_REFUSED;
 			return NULL;
 		}
 	}
 	return call_begins(c, direction, &at, now) ? c : NULL;
 }
 
+/* The kernel skips a program that it finds running on this CPU, and says so to nobody. The call's number, returned
+ * with the result, shows that it has run.
+ */
 SEC("raw_tp")
 int feed_test(struct bpf_raw_tracepoint_args *ctx)
 {
-	int refused = 0;
-	struct connection *c = on_test(ctx, &refused);
+	enum feed_result result = FEED_DONE;
+	struct connection *c = on_test(ctx, &result);
 
 	if (c)
 		feed(c, ctx->args[1] & 1);
-	return refused;
+	return (__u32)ctx->args[8] << 1 | result;
 }

@@ -208,6 +208,13 @@ const (
 	KafkaDropReasonDROP_REASONS           KafkaDropReason = 38
 )
 
+type KafkaFeedResult uint32
+
+const (
+	KafkaFeedResultFEED_DONE    KafkaFeedResult = 0
+	KafkaFeedResultFEED_REFUSED KafkaFeedResult = 1
+)
+
 type KafkaGoneKey struct {
 	_     structs.HostLayout
 	Link  uint64

@@ -67,3 +67,18 @@ static __always_inline __u32 sequence_gap(struct connection *c, struct sock *sk,
 		c->streams[d].lost = 1;
 	return 0;
 }
+
+/* A call has moved bytes of a socket: its connection, if they are to be gone through. c is NULL for a socket that is
+ * not known yet.
+ */
+static __always_inline struct connection *socket_call(struct connection *c, struct sock *sk,
+						      const struct socket_key *key, __u32 direction, struct cursor *at,
+						      __u32 bytes, __u64 now)
+{
+	if (!c)
+		c = connection_new(sk, key, at, now);
+	if (!c)
+		return NULL;
+	at->before = sequence_gap(c, sk, direction, bytes);
+	return call_begins(c, direction, at, now) ? c : NULL;
+}

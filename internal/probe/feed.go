@@ -36,12 +36,17 @@ const (
 	feedClose
 )
 
+// feedAttempts is how often the decoder is run until it has run. The kernel skips a program that another thread was
+// preempted in on the same CPU; that thread ends within a few slices of time.
+const feedAttempts = 1000
+
 // ErrRefused is returned by Feed for a connection that is not looked at: given up, or no room.
 var ErrRefused = errors.New("the connection is not looked at")
 
 type feedArgs struct {
-	key, direction, address, bytes, flags, vectors, local, remote uint64
-	_                                                             [4]uint64 // the kernel takes up to twelve
+	key, direction, address, bytes, flags, vectors, local, remote, number uint64
+
+	_ [3]uint64 // the kernel takes up to twelve
 }
 
 // Feed hands the bytes of one call to the decoder of a Detached probe: the shipped program, in the
@@ -103,14 +108,20 @@ func (p *Probe) feed(args feedArgs) error {
 	if p.objects.FeedTest == nil {
 		return fmt.Errorf("feeding needs the backend %q, this is %q", Detached, p.backend)
 	}
-	code, err := p.objects.FeedTest.Run(&ebpf.RunOptions{Context: &args})
-	if err != nil {
-		return fmt.Errorf("running the decoder: %w", err)
+	for range feedAttempts {
+		args.number = p.fed.Add(1)
+		code, err := p.objects.FeedTest.Run(&ebpf.RunOptions{Context: &args})
+		if err != nil {
+			return fmt.Errorf("running the decoder: %w", err)
+		}
+		switch bpf.KafkaFeedResult(code - uint32(args.number<<1)) {
+		case bpf.KafkaFeedResultFEED_DONE:
+			return nil
+		case bpf.KafkaFeedResultFEED_REFUSED:
+			return ErrRefused
+		}
 	}
-	if code != 0 {
-		return ErrRefused
-	}
-	return nil
+	return fmt.Errorf("running the decoder: skipped %d times", feedAttempts)
 }
 
 // Reports opens the ring buffer in which every report stands, when Options.TraceReports is set.

@@ -7,6 +7,7 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -30,6 +31,7 @@ type Probe struct {
 	backend Backend
 	reasons []string
 	lost    Losses
+	fed     atomic.Uint64 // calls of a Detached probe
 
 	// As of the last Snapshot: connection ids, when each link was last used, connections by kind, client ids, topic
 	// ids without a name.

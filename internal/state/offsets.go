@@ -12,6 +12,7 @@ type place struct {
 	partition, group int32
 	newest           *Offset
 	fetched          *Offset // the newest that a client read; nil if none did
+	doubt            *Offset // the newest that is not known, nil if there is none
 	commit           *Offset // the newest that a client committed, nil if none did
 	wanted           bool
 	twice            bool // a second, unnamed cluster has an offset of the same names
@@ -102,6 +103,12 @@ func (u *update) joinOffsets() {
 			}
 			continue
 		}
+		if o.Source == OffsetUnknown {
+			if c.doubt == nil || o.newerThan(c.doubt) {
+				c.doubt = o
+			}
+			continue
+		}
 		if c.newest == nil || o.newerThan(c.newest) {
 			c.newest = o
 		}
@@ -110,7 +117,11 @@ func (u *update) joinOffsets() {
 		}
 	}
 	for i := range u.places {
-		if c := &u.places[i]; c.newest == nil || (c.fetched != nil && c.fetched.readAfter(c.newest)) {
+		c := &u.places[i]
+		if c.doubt != nil && (c.newest == nil || c.doubt.Since >= c.newest.asked()) {
+			c.newest = c.doubt
+		}
+		if c.newest == nil || (c.fetched != nil && c.fetched.readAfter(c.newest)) {
 			c.newest = c.fetched
 		}
 	}

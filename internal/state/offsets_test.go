@@ -76,6 +76,10 @@ func TestCommittedOffset(t *testing.T) {
 			w.commit(a, 7, 3*second)
 			w.change(b, func(l *Link) { l.Lost = w.ago(2 * second) })
 		}, 7},
+		{"another commit was in flight meanwhile, answered later", func(w *world, a, b LinkID) {
+			w.offset(b, OffsetUnknown, -1, 3*second)
+			w.commit(a, 9, 1*second).Ordered = w.ago(4 * second)
+		}, none},
 		{"known again after the next commit", func(w *world, a, b LinkID) {
 			w.offset(b, OffsetUnknown, -1, 2*second)
 			w.commit(a, 9, 1*second)
