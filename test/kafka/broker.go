@@ -133,12 +133,12 @@ func (b *Broker) launch(ctx context.Context, o Options, controller string) error
 	return err
 }
 
-// format prepares the log folder of a broker with KRaft.
+// format prepares the log folder of a broker with KRaft, if it is not yet.
 func (b *Broker) format(ctx context.Context, properties string) error {
 	if b.ClusterID == "" {
 		b.ClusterID = newClusterID()
 	}
-	format, err := client(ctx, b.Version, "kafka.tools.StorageTool", "format", "-t", b.ClusterID, "-c", properties)
+	format, err := client(ctx, b.Version, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", b.ClusterID, "-c", properties)
 	if err != nil {
 		return err
 	}

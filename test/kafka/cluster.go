@@ -46,6 +46,8 @@ type Node struct {
 type Cluster struct {
 	ID      string
 	Brokers []*Broker // Brokers[i] has the node id i+1
+
+	options ClusterOptions
 }
 
 // StartCluster starts all brokers and returns when each is known to the
@@ -59,14 +61,12 @@ func StartCluster(ctx context.Context, o ClusterOptions) (_ *Cluster, err error)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{ID: newClusterID()}
-	var voters []string
+	c := &Cluster{ID: newClusterID(), options: o}
 	for i, n := range o.Nodes {
 		c.Brokers = append(c.Brokers, &Broker{
 			Version: or(o.Version, DefaultVersion), ClusterID: c.ID, certificate: certificate,
 			Dir: filepath.Join(o.Dir, fmt.Sprintf("broker-%d", i+1)), Addr: n.address(0), TLSAddr: n.address(2),
 		})
-		voters = append(voters, fmt.Sprintf("%d@%s", i+1, n.address(3)))
 	}
 	defer func() {
 		if err != nil {
@@ -75,10 +75,8 @@ func StartCluster(ctx context.Context, o ClusterOptions) (_ *Cluster, err error)
 	}()
 	errs := make([]error, len(o.Nodes))
 	var all sync.WaitGroup
-	for i, n := range o.Nodes {
-		all.Go(func() {
-			errs[i] = c.Brokers[i].join(ctx, o, i+1, n, strings.Join(voters, ","))
-		})
+	for i := range o.Nodes {
+		all.Go(func() { errs[i] = c.Restart(ctx, i) })
 	}
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -87,16 +85,21 @@ func StartCluster(ctx context.Context, o ClusterOptions) (_ *Cluster, err error)
 	return c, c.awaitBrokers(ctx)
 }
 
-// join starts one broker of several.
-func (b *Broker) join(ctx context.Context, o ClusterOptions, id int, n Node, voters string) error {
+// Restart starts Brokers[i] where its data is, after Stop or Kill, and returns when it has said that it has started.
+func (c *Cluster) Restart(ctx context.Context, i int) error {
+	var voters []string
+	for i, n := range c.options.Nodes {
+		voters = append(voters, fmt.Sprintf("%d@%s", i+1, n.address(3)))
+	}
+	b, o, n := c.Brokers[i], c.options, c.options.Nodes[i]
 	if err := os.MkdirAll(b.Dir, 0o755); err != nil {
 		return err
 	}
 	listeners := "PLAINTEXT://" + n.address(0) + ",REPLICATION://" + n.address(1) + ",SSL://" + n.address(2)
 	replicas := strconv.Itoa(len(o.Nodes))
 	p := map[string]string{
-		"node.id":                                  strconv.Itoa(id),
-		"controller.quorum.voters":                 voters,
+		"node.id":                                  strconv.Itoa(i + 1),
+		"controller.quorum.voters":                 strings.Join(voters, ","),
 		"listeners":                                listeners + ",CONTROLLER://" + n.address(3),
 		"advertised.listeners":                     listeners,
 		"listener.security.protocol.map":           "PLAINTEXT:PLAINTEXT,REPLICATION:PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT",

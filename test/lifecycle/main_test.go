@@ -47,6 +47,7 @@ func TestLifecycle(t *testing.T) {
 		{"topics made anew", (*scene).topicsMadeAnew},
 		{"partitions added", (*scene).partitionsAdded},
 		{"records deleted", (*scene).recordsDeleted},
+		{"log truncated", (*scene).logTruncated},
 		{"transactions", (*scene).transactions},
 		{"transactions, version 1", (*scene).transactionsOld},
 		{"transactions beside commits", (*scene).transactionsBesideCommits},

@@ -5,6 +5,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -37,6 +38,8 @@ const (
 type scene struct {
 	// Two clusters; the other's transactions are of version 1 (before KIP-890).
 	main, other *cluster
+	// Where a cluster of several brokers may run; the views look there too.
+	nodes []kafka.Node
 	// What is seen on the clients' side, with the process of each, and what on
 	// the broker's, as if its clients were on other hosts.
 	clients, broker *view
@@ -53,7 +56,7 @@ type cluster struct {
 func newScene(t *testing.T) *scene {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
-	s := &scene{main: newCluster(ctx, t), other: newCluster(ctx, t)}
+	s := &scene{main: newCluster(ctx, t), other: newCluster(ctx, t), nodes: freeNodes(t)}
 	const safeDowngrade = 2
 	updated, err := s.other.admin.UpdateFeatures(ctx, false,
 		kadm.FeatureUpdate{Feature: "transaction.version", MaxVersionLevel: 1, UpgradeType: safeDowngrade})
@@ -61,7 +64,8 @@ func newScene(t *testing.T) *scene {
 	for _, feature := range updated {
 		require.NoError(t, feature.Err)
 	}
-	ports := "receivers::ebpf_kafka::discovery::ports: [" + portOf(t, s.main.Addr) + ", " + portOf(t, s.other.Addr) + "]"
+	ports := "receivers::ebpf_kafka::discovery::ports: [" + portOf(t, s.main.Addr) + ", " + portOf(t, s.other.Addr) + ", " +
+		strconv.Itoa(s.nodes[0].Port) + "]"
 	options := func(role string, more ...string) collector.Options {
 		return collector.Options{Role: role, Set: append([]string{
 			ports,
@@ -168,13 +172,17 @@ func commit(t *testing.T, client *kgo.Client, group, topic string, offsets ...in
 // commits what it has read.
 func consume(t *testing.T, client *kgo.Client, records int) {
 	t.Helper()
-	for read := 0; read < records; {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		fetches := client.PollFetches(ctx)
-		cancel()
-		require.NoError(t, fetches.Err0())
-		read += fetches.NumRecords()
-	}
+	read := 0
+	within(t, func(ctx context.Context) error { // a broker that has just been lost is an error at first
+		for read < records {
+			fetches := client.PollFetches(ctx)
+			read += fetches.NumRecords()
+			if err := fetches.Err0(); err != nil {
+				return fmt.Errorf("%d of %d records read: %w", read, records, err)
+			}
+		}
+		return nil
+	})
 	within(t, client.CommitUncommittedOffsets)
 }
 
