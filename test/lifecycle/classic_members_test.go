@@ -36,8 +36,9 @@ func (s *scene) rebalanceHeldUp(t *testing.T) {
 	described, err := s.main.admin.DescribeGroups(t.Context(), p.group)
 	require.NoError(t, err)
 	require.Equal(t, "PreparingRebalance", described[p.group].State)
+	joined := time.Now()
 	for _, v := range s.views() { // as long as it lasts
-		v.await(t, begin.Add(held), inState(p.group, "rebalancing"))
+		v.await(t, joined.Add(held), inState(p.group, "rebalancing"))
 	}
 	tell(t, p.members["slow"], "wake", "woke")
 	before := p.before.time
