@@ -54,7 +54,7 @@ run: $(COLLECTOR) ## Show the Kafka traffic of this host
 
 .PHONY: test
 test: test-unit test-rules test-decoder test-hooks test-privilege test-namespaces test-storms test-system test-situations test-soak test-fleet test-demo ## Run all tests (root, half an hour); installs what is missing
-	@echo "Left out: kernels other than this one (make test-kernels), benchmarks (make bench), long runs (make fuzz, make test-soak SOAK=10m)."
+	@echo "Left out: kernels other than this one (make test-kernels), benchmarks (make bench, make bench-calls), long runs (make fuzz, make test-soak SOAK=10m)."
 
 .PHONY: test-unit
 test-unit: ## Tests that need no kernel and no Kafka, and those of the loaded object
@@ -134,10 +134,15 @@ fuzz: ## Garbage and mutated frames against the loaded object, each for FUZZTIME
 	cd test && $(AS_ROOT) go test ./decoder -v -run 'TestGarbage|TestMutated' -damage $(FUZZTIME) -timeout 0
 
 .PHONY: bench
-bench: $(COLLECTOR) ## Decoder, snapshot, model, hooks, memory and freshness (root)
+bench: $(COLLECTOR) ## Decoder, snapshot, model, hooks, memory and freshness (root); make bench-calls for more of the hooks
 	test/install.sh java
 	$(AS_ROOT) go test -run '^$$' -bench . ./...
 	cd test && $(AS_ROOT) go test -run '^$$' -bench . ./decoder/... ./hooks/... ./bench/...
+
+.PHONY: bench-calls
+bench-calls: ## What the hooks cost a call, in time and in instructions; writes docs/performance.md (root)
+	test/install.sh kernels
+	cd test && $(AS_ROOT) go test -count 1 -timeout 1h -v ./costs -write
 
 .PHONY: lint
 lint: $(STATICCHECK) ## Check format, vet, staticcheck, and that it builds where eBPF is not
@@ -159,7 +164,7 @@ check-generated: ## Generate everything anew and compare it, byte for byte, with
 		[ -z "$$changed" ] || { echo "generated files differ from what is committed:" >&2; echo "$$changed" >&2; exit 1; }
 
 .PHONY: ci
-ci: lint check-generated build validate test ## What continuous integration runs
+ci: lint check-generated build validate test test-kernels ## What continuous integration runs
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -12,6 +12,11 @@
  */
 #define ONCE_VERIFIED static __noinline
 
+/* Steps with frames of their own, so that the loop around them needs less of the stack: see run_steps for what stands
+ * on it here already.
+ */
+#define STEP static __noinline
+
 /* Whose turn it is with a stream: the insertion of one of two fails. */
 struct turn {
 	__u64 socket;
@@ -78,6 +83,7 @@ static __always_inline __u32 fetch_add(__u32 *at, __u32 value)
 
 /* Global functions are gone through once by the verifier, from wherever they are called. */
 #define ONCE_VERIFIED __noinline
+#define STEP static __always_inline
 
 static __always_inline bool turn_take(struct connection *c, struct stream *s, __u32 direction)
 {

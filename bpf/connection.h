@@ -106,6 +106,7 @@ static __always_inline bool call_begins(struct connection *c, __u32 direction, c
 	s->at = *at;
 	s->start = *at;
 	s->start.before = 0;
+	s->window_bytes = 0;
 	s->called = now;
 	s->direction = direction;
 	s->frame_began = 0;
@@ -155,16 +156,55 @@ ONCE_VERIFIED long feed(struct connection *c, __u32 direction)
 	return 0;
 }
 
-/* Whether a socket has said too much that cannot be Kafka's, within this tick. The one look-up that
- * traffic of other kinds costs.
- */
+static __always_inline __u64 stranger_when(__u16 local_port, __u16 remote_port)
+{
+	return (__u64)local_port << 48 | (__u64)remote_port << 32 | epoch;
+}
+
+/* The verifier lets a kernel pointer be compared, and its lower half be taken for a number. */
+static __always_inline struct stranger *stranger_place(__u64 address)
+{
+	__u32 low;
+
+	asm volatile("" : "+r"(address));
+	asm volatile("%0 = %1" : "=w"(low) : "w"((__u32)address));
+	low = low * 0x9e3779b1u / (0x100000000ull / STRANGERS);
+	return bpf_map_lookup_elem(&strangers, &low);
+}
+
+static __always_inline bool stranger(__u64 address, __u16 local_port, __u16 remote_port)
+{
+	struct stranger *at = stranger_place(address);
+
+	return at && at->address == address && at->when == stranger_when(local_port, remote_port);
+}
+
+/* Whether a socket has said too much that cannot be Kafka's, within this tick. */
 static __always_inline bool given_up(const struct socket_key *k)
 {
 	__u64 key = k->address;
+	struct stranger *at;
 	struct ignored_value *v = bpf_map_lookup_elem(&ignored, &key);
 
-	return v && v->failures > FAILURES_TO_IGNORE && v->epoch == epoch && v->local_port == k->local_port &&
-	       v->remote_port == k->remote_port;
+	if (!v || v->failures <= FAILURES_TO_IGNORE || v->epoch != epoch || v->local_port != k->local_port ||
+	    v->remote_port != k->remote_port)
+		return false;
+	at = stranger_place(k->address);
+	if (at) {
+		at->address = k->address;
+		at->when = stranger_when(k->local_port, k->remote_port);
+	}
+	return true;
+}
+
+/* A socket has been closed: the next one at its address is another, be its ports the same. */
+static __always_inline void stranger_ends(__u64 key)
+{
+	struct stranger *at = stranger_place(key);
+
+	if (at && at->address == key)
+		at->address = 0;
+	bpf_map_delete_elem(&ignored, &key);
 }
 
 /* A new socket's bytes do not begin like a request. */
@@ -219,6 +259,15 @@ static __always_inline struct connection *connection_known(const struct socket_k
 		return c;
 	forget_connection(key);
 	return NULL;
+}
+
+/* Whether a socket's bytes are to be looked at. *c becomes its connection, NULL if nothing is known of it. */
+static __always_inline bool socket_wanted(const struct socket_key *k, struct connection **c)
+{
+	if (stranger(k->address, k->local_port, k->remote_port))
+		return false;
+	*c = connection_known(k);
+	return *c || !given_up(k);
 }
 
 /* The connection of a socket of which nothing is known yet; NULL when it is not to be looked at. */

@@ -11,7 +11,7 @@
 #define ORPHANS_MAX REPLAYS_MAX
 #define UNKNOWN_VERSION_MAX 1000 /* an API may grow past the tables, but not by hundreds of versions */
 
-static __always_inline long step_request_head(struct run *r, struct stream *s)
+STEP long step_request_head(struct run *r, struct stream *s)
 {
 	const volatile struct api *known;
 	__u16 api, version;

@@ -12,7 +12,7 @@ int BPF_PROG(socket_state, struct sock *sk, int old_state, int new_state)
 
 	if (new_state != TCP_CLOSE)
 		return 0;
-	bpf_map_delete_elem(&ignored, &key);
+	stranger_ends(key);
 	if (!bpf_map_lookup_elem(&connections, &key))
 		return 0;
 	forget_connection(key);

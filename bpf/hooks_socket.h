@@ -85,9 +85,8 @@ static __noinline struct connection *on_socket(struct sock *sk, long result, __u
 	}
 	key.local_port = sk->__sk_common.skc_num;
 	key.remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
-	if (given_up(&key))
+	if (!socket_wanted(&key, &c))
 		return NULL;
-	c = connection_known(&key);
 	now = bpf_ktime_get_ns();
 	task = (struct task_struct *)bpf_get_current_task_btf();
 	regs = (struct pt_regs *)bpf_task_pt_regs(task);

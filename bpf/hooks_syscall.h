@@ -42,6 +42,7 @@ __noinline __u64 messages_length(__u64 headers, __u32 count)
 static __noinline struct connection *on_syscall(struct pt_regs *regs, long result, __u32 direction)
 {
 	struct task_struct *task;
+	struct connection *c;
 	struct cursor at = {};
 	struct call call = {};
 	__u32 flags = 0;
@@ -73,7 +74,7 @@ static __noinline struct connection *on_syscall(struct pt_regs *regs, long resul
 	key.address = (__u64)(unsigned long)sk;
 	key.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	key.remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	if (given_up(&key))
+	if (!socket_wanted(&key, &c))
 		return NULL;
 	now = bpf_ktime_get_ns();
 	several = call.number == NR_sendmmsg || call.number == NR_recvmmsg;
@@ -85,7 +86,7 @@ static __noinline struct connection *on_syscall(struct pt_regs *regs, long resul
 	} else if (!(flags & MSG_TRUNC)) {
 		call_buffers(&call, direction, bytes, 0, &at);
 	}
-	return socket_call(connection_known(&key), sk, &key, direction, &at, bytes, now);
+	return socket_call(c, sk, &key, direction, &at, bytes, now);
 }
 
 SEC("tp_btf/sys_exit")

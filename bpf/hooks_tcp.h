@@ -86,6 +86,7 @@ static __noinline struct connection *on_tcp(struct sock *sk, const struct msghdr
 	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	struct socket_key key = {.address = (__u64)(unsigned long)sk};
 	struct cursor at = {};
+	struct connection *c;
 	__u64 now;
 
 	if (bytes <= 0 || (family != AF_INET && family != AF_INET6))
@@ -94,20 +95,29 @@ static __noinline struct connection *on_tcp(struct sock *sk, const struct msghdr
 		return NULL;
 	key.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	key.remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	if (given_up(&key))
+	if (!socket_wanted(&key, &c))
 		return NULL;
 	now = bpf_ktime_get_ns();
 	at.left = bytes;
 	if (!(direction == 1 && flags & MSG_TRUNC))
 		at_iterator_end(&at, &message->msg_iter, bytes);
-	return socket_call(connection_known(&key), sk, &key, direction, &at, bytes, now);
+	return socket_call(c, sk, &key, direction, &at, bytes, now);
+}
+
+/* The first look at a socket, by the kernel's own pointer: most are no Kafka's. */
+static __always_inline bool tcp_stranger(struct sock *sk)
+{
+	return stranger((__u64)(unsigned long)sk, sk->__sk_common.skc_num, bpf_ntohs(sk->__sk_common.skc_dport));
 }
 
 SEC("fexit/tcp_sendmsg")
 int BPF_PROG(fexit_sendmsg, struct sock *sk, struct msghdr *message, __u64 size, int result)
 {
-	struct connection *c = on_tcp(sk, message, result, 0, 0);
+	struct connection *c;
 
+	if (tcp_stranger(sk))
+		return 0;
+	c = on_tcp(sk, message, result, 0, 0);
 	if (c)
 		feed(c, 0);
 	return 0;
@@ -123,6 +133,8 @@ int fexit_recvmsg(__u64 *ctx)
 	__u32 flags;
 	int result;
 
+	if (tcp_stranger((struct sock *)ctx[0]))
+		return 0;
 	if (receive_arguments == 4) {
 		flags = ctx[3];
 		result = ctx[4];
@@ -150,16 +162,18 @@ int fexit_recvmsg(__u64 *ctx)
  */
 static __always_inline int called(struct sock *sk, const struct msghdr *message, __u32 flags, __u32 direction)
 {
-	struct tcp_call v = {
-		.sk = (__u64)(unsigned long)sk,
-		.message = (__u64)(unsigned long)message,
-		.left = BPF_CORE_READ(message, msg_iter.count),
-		.sequence = sequence_read(sk, direction),
-		.flags = flags,
-		.direction = direction,
-	};
 	__u64 thread = bpf_get_current_pid_tgid();
+	struct tcp_call v = {};
 
+	if (stranger((__u64)(unsigned long)sk, BPF_CORE_READ(sk, __sk_common.skc_num),
+		     bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport))))
+		return 0;
+	v.sk = (__u64)(unsigned long)sk;
+	v.message = (__u64)(unsigned long)message;
+	v.left = BPF_CORE_READ(message, msg_iter.count);
+	v.sequence = sequence_read(sk, direction);
+	v.flags = flags;
+	v.direction = direction;
 	bpf_map_update_elem(&tcp_calls, &thread, &v, BPF_ANY); /* if it fails, the sequence will tell */
 	return 0;
 }

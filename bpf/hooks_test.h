@@ -36,7 +36,7 @@ static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx
 	socket.address = key;
 	socket.local_port = ctx->args[6];
 	socket.remote_port = ctx->args[7];
-	if (given_up(&socket)) {
+	if (!socket_wanted(&socket, &c)) {
 		*result = FEED_REFUSED;
 		return NULL;
 	}
@@ -51,7 +51,6 @@ static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx
 		at.address = ctx->args[2];
 		at.segment = ctx->args[3];
 	}
-	c = connection_known(&socket);
 	if (!c) {
 		if (!plausible(&at)) {
 			doubt(&socket);

@@ -102,7 +102,7 @@ static __noinline long step_uuid(struct run *r, struct stream *s, struct op op)
 	return GO_ON;
 }
 
-static __always_inline long step_array(struct run *r, struct stream *s, struct op op)
+STEP long step_array(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t;
 	struct loop *l;
@@ -146,7 +146,7 @@ static __always_inline long step_loop(struct stream *s)
 /* Tagged fields (KIP-482): count, then tag, size, bytes for each. One of them may be wanted: the
  * int32 that its struct begins with.
  */
-static __always_inline long step_tags(struct run *r, struct stream *s, struct op op)
+STEP long step_tags(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t;
 	__u64 v;
@@ -191,7 +191,7 @@ static __always_inline long step_tags(struct run *r, struct stream *s, struct op
 	return GO_ON;
 }
 
-static __always_inline long step_records(struct run *r, struct stream *s, struct op op)
+STEP long step_records(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t;
 	__s64 length;
@@ -290,7 +290,7 @@ static __noinline long step_embed(struct run *r, struct stream *s, struct op op)
 	return GO_ON;
 }
 
-static __always_inline long step_integer(struct run *r, struct stream *s, struct op op, __u32 n)
+STEP long step_integer(struct run *r, struct stream *s, struct op op, __u32 n)
 {
 	enum taken t = take(r, s, n);
 	__s64 v;
@@ -310,7 +310,7 @@ static __always_inline long step_integer(struct run *r, struct stream *s, struct
 	return GO_ON;
 }
 
-static __always_inline long step_skip(struct run *r, struct stream *s)
+static __noinline long step_skip(struct run *r, struct stream *s)
 {
 	__u64 n;
 
@@ -330,11 +330,38 @@ static __always_inline long step_skip(struct run *r, struct stream *s)
 	return GO_ON;
 }
 
+STEP long step_skip_length(struct run *r, struct stream *s, struct op op)
+{
+	enum taken t;
+	__s64 length;
+
+	t = take_length(r, s, op.flags & OP_FLAG_COMPACT, op.code == OP_SKIP_STRING ? 2 : 4, &length);
+	if (t != TAKEN)
+		return t == AGAIN ? GO_ON : STOP;
+	if (op.code == OP_SKIP_ARRAY && length > 0)
+		length *= op.arg;
+	if (length < -1 || length > (__s64)s->frame_left)
+		return lose(s, DROP_MALFORMED);
+	s->pc++;
+	if (length <= 0)
+		return GO_ON;
+	s->skip = length;
+	return step_skip(r, s);
+}
+
+STEP long step_nullable(struct run *r, struct stream *s, struct op op)
+{
+	enum taken t = take(r, s, 1);
+
+	if (t != TAKEN)
+		return t == AGAIN ? GO_ON : STOP;
+	s->pc = (__s8)s->carry[0] < 0 ? op.arg : s->pc + 1;
+	return GO_ON;
+}
+
 static __always_inline long take_step(struct run *r)
 {
 	struct stream *s = r->stream;
-	enum taken t;
-	__s64 length;
 	struct op op;
 	__u64 word;
 	__u32 pc;
@@ -367,7 +394,7 @@ static __always_inline long take_step(struct run *r)
 			return lose(s, DROP_MALFORMED);
 		s->skip = op.arg;
 		s->pc++;
-		return GO_ON;
+		return step_skip(r, s);
 	case OP_INT8:
 		return step_integer(r, s, op, 1);
 	case OP_INT16:
@@ -383,17 +410,7 @@ static __always_inline long take_step(struct run *r)
 	case OP_SKIP_STRING:
 	case OP_SKIP_BYTES:
 	case OP_SKIP_ARRAY:
-		t = take_length(r, s, op.flags & OP_FLAG_COMPACT, op.code == OP_SKIP_STRING ? 2 : 4, &length);
-		if (t != TAKEN)
-			return t == AGAIN ? GO_ON : STOP;
-		if (op.code == OP_SKIP_ARRAY && length > 0)
-			length *= op.arg;
-		if (length < -1 || length > (__s64)s->frame_left)
-			return lose(s, DROP_MALFORMED);
-		if (length > 0)
-			s->skip = length;
-		s->pc++;
-		return GO_ON;
+		return step_skip_length(r, s, op);
 	case OP_ARRAY:
 		return step_array(r, s, op);
 	case OP_LOOP:
@@ -401,11 +418,7 @@ static __always_inline long take_step(struct run *r)
 	case OP_TAGS:
 		return step_tags(r, s, op);
 	case OP_NULLABLE:
-		t = take(r, s, 1);
-		if (t != TAKEN)
-			return t == AGAIN ? GO_ON : STOP;
-		s->pc = (__s8)s->carry[0] < 0 ? op.arg : s->pc + 1;
-		return GO_ON;
+		return step_nullable(r, s, op);
 	case OP_SET:
 		set_register(s, op, (__s64)(__s32)op.arg);
 		s->pc++;

@@ -61,8 +61,11 @@ type KafkaConnection struct {
 			Remaining uint32
 			Pc        uint32
 		}
-		Carry [64]uint8
-		At    struct {
+		Carry       [64]uint8
+		Window      [160]uint8
+		WindowAt    uint64
+		WindowBytes uint64
+		At          struct {
 			_            structs.HostLayout
 			Address      uint64
 			Segment      uint64
@@ -381,8 +384,11 @@ type KafkaParkedValue struct {
 			Remaining uint32
 			Pc        uint32
 		}
-		Carry [64]uint8
-		At    struct {
+		Carry       [64]uint8
+		Window      [160]uint8
+		WindowAt    uint64
+		WindowBytes uint64
+		At          struct {
 			_            structs.HostLayout
 			Address      uint64
 			Segment      uint64
@@ -618,6 +624,12 @@ const (
 	KafkaSinkSINKS                 KafkaSink = 27
 )
 
+type KafkaStranger struct {
+	_       structs.HostLayout
+	Address uint64
+	When    uint64
+}
+
 type KafkaTcpCall struct {
 	_         structs.HostLayout
 	Sk        uint64
@@ -725,6 +737,7 @@ const (
 	KafkaMapSessions           = "sessions"
 	KafkaMapShares             = "shares"
 	KafkaMapStats              = "stats"
+	KafkaMapStrangers          = "strangers"
 	KafkaMapTcpCalls           = "tcp_calls"
 	KafkaMapTimes              = "times"
 	KafkaMapTopicIds           = "topic_ids"
@@ -850,6 +863,7 @@ type KafkaMapSpecs struct {
 	Sessions        *ebpf.MapSpec `ebpf:"sessions"`
 	Shares          *ebpf.MapSpec `ebpf:"shares"`
 	Stats           *ebpf.MapSpec `ebpf:"stats"`
+	Strangers       *ebpf.MapSpec `ebpf:"strangers"`
 	TcpCalls        *ebpf.MapSpec `ebpf:"tcp_calls"`
 	Times           *ebpf.MapSpec `ebpf:"times"`
 	TopicIds        *ebpf.MapSpec `ebpf:"topic_ids"`
@@ -931,6 +945,7 @@ type KafkaMaps struct {
 	Sessions        *ebpf.Map `ebpf:"sessions"`
 	Shares          *ebpf.Map `ebpf:"shares"`
 	Stats           *ebpf.Map `ebpf:"stats"`
+	Strangers       *ebpf.Map `ebpf:"strangers"`
 	TcpCalls        *ebpf.Map `ebpf:"tcp_calls"`
 	Times           *ebpf.Map `ebpf:"times"`
 	TopicIds        *ebpf.Map `ebpf:"topic_ids"`
@@ -963,6 +978,7 @@ func (m *KafkaMaps) Close() error {
 		m.Sessions,
 		m.Shares,
 		m.Stats,
+		m.Strangers,
 		m.TcpCalls,
 		m.Times,
 		m.TopicIds,

@@ -37,6 +37,7 @@ const (
 	KafkaOldMapSessions           = "sessions"
 	KafkaOldMapShares             = "shares"
 	KafkaOldMapStats              = "stats"
+	KafkaOldMapStrangers          = "strangers"
 	KafkaOldMapTcpCalls           = "tcp_calls"
 	KafkaOldMapTimes              = "times"
 	KafkaOldMapTopicIds           = "topic_ids"
@@ -159,6 +160,7 @@ type KafkaOldMapSpecs struct {
 	Sessions        *ebpf.MapSpec `ebpf:"sessions"`
 	Shares          *ebpf.MapSpec `ebpf:"shares"`
 	Stats           *ebpf.MapSpec `ebpf:"stats"`
+	Strangers       *ebpf.MapSpec `ebpf:"strangers"`
 	TcpCalls        *ebpf.MapSpec `ebpf:"tcp_calls"`
 	Times           *ebpf.MapSpec `ebpf:"times"`
 	TopicIds        *ebpf.MapSpec `ebpf:"topic_ids"`
@@ -241,6 +243,7 @@ type KafkaOldMaps struct {
 	Sessions        *ebpf.Map `ebpf:"sessions"`
 	Shares          *ebpf.Map `ebpf:"shares"`
 	Stats           *ebpf.Map `ebpf:"stats"`
+	Strangers       *ebpf.Map `ebpf:"strangers"`
 	TcpCalls        *ebpf.Map `ebpf:"tcp_calls"`
 	Times           *ebpf.Map `ebpf:"times"`
 	TopicIds        *ebpf.Map `ebpf:"topic_ids"`
@@ -274,6 +277,7 @@ func (m *KafkaOldMaps) Close() error {
 		m.Sessions,
 		m.Shares,
 		m.Stats,
+		m.Strangers,
 		m.TcpCalls,
 		m.Times,
 		m.TopicIds,

@@ -42,6 +42,7 @@ var layouts = map[string]layout{
 	bpf.KafkaMapTxnProducers:    of[uint64, bpf.KafkaTxnProducer](),
 	bpf.KafkaMapPeers:           of[bpf.KafkaTuple, uint64](),
 	bpf.KafkaMapIgnored:         of[uint64, bpf.KafkaIgnoredValue](),
+	bpf.KafkaMapStrangers:       of[uint32, bpf.KafkaStranger](),
 	bpf.KafkaMapTcpCalls:        of[uint64, bpf.KafkaTcpCall](),
 	bpf.KafkaMapParked:          of[bpf.KafkaRequestKey, bpf.KafkaParkedValue](),
 	bpf.KafkaMapStats:           of[uint32, bpf.KafkaCounters](),

@@ -48,6 +48,11 @@ MAP(peers, BPF_MAP_TYPE_HASH, struct tuple, __u64, 16384);
 
 /* Connections that do not speak Kafka: one of two maps that may forget. */
 MAP(ignored, BPF_MAP_TYPE_LRU_HASH, __u64, struct ignored_value, 65536);
+/* Those that were given up, each in the one place that it may have: what a call on any other socket of the host costs
+ * is a look there, without calling a helper.
+ */
+#define STRANGERS 8192 /* power of two */
+MAP(strangers, BPF_MAP_TYPE_ARRAY, __u32, struct stranger, STRANGERS);
 
 /* Responses that overtook their request: a few at any time, each in flight for microseconds. */
 MAP(parked, BPF_MAP_TYPE_HASH, struct request_key, struct parked_value, 256);

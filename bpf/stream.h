@@ -186,8 +186,39 @@ static __always_inline void reached(struct stream *s)
 		s->now = s->called;
 }
 
-/* Collects the next n (1..CARRY_BYTES) bytes in s->carry. */
-static __noinline enum taken take(struct run *r, struct stream *s, __u32 n)
+/* Where the next byte of the call stands in the window; beyond window_bytes: it does not. */
+static __always_inline __u64 window_offset(const struct stream *s)
+{
+	return s->at.address - s->window_at;
+}
+
+static __always_inline void window_copy(struct stream *s, __u64 offset, __u32 n)
+{
+	const __u64 *from = (const __u64 *)(s->window + masked(offset, WINDOW_BYTES - 1));
+	__u64 *to = (__u64 *)s->carry;
+
+	for (__u32 i = 0; i < CARRY_BYTES / 8; i++)
+		if (i * 8 < n)
+			to[i] = from[i];
+	cursor_advance(&s->at, n);
+}
+
+/* Reads ahead what the segment has, for the window: one copy of the application's memory for many fields. */
+static __always_inline long window_fill(struct stream *s)
+{
+	__u64 n = s->at.segment < WINDOW_BYTES ? s->at.segment : WINDOW_BYTES;
+
+	s->window_bytes = 0;
+	s->window_at = s->at.address;
+	asm volatile("" : "+r"(n)); /* two checks of one number, or the verifier loses sight of it */
+	if (n > WINDOW_BYTES || cursor_read(&s->at, s->window, n))
+		return -1;
+	s->window_bytes = n;
+	return 0;
+}
+
+/* take, where the bytes may not be in the window. */
+static __noinline enum taken take_more(struct run *r, struct stream *s, __u32 n)
 {
 	__u32 have = s->carried & (CARRY_BYTES - 1);
 	__u32 k;
@@ -207,12 +238,14 @@ static __noinline enum taken take(struct run *r, struct stream *s, __u32 n)
 	reached(s);
 	if (s->in_frame && !have && n > s->frame_left)
 		return lost(s, DROP_MALFORMED);
+	if (!have && n <= s->at.segment) /* all of it: from the window, next time */
+		return window_fill(s) ? lost(s, DROP_USER_COPY) : AGAIN;
 	k = n - have;
 	if (k > s->at.segment)
 		k = s->at.segment;
 	if (!k)
 		return LOST;
-	asm volatile("" : "+r"(k)); /* two checks of one number, or the verifier loses sight of it */
+	asm volatile("" : "+r"(k));
 	if (k > CARRY_BYTES)
 		return LOST;
 	if (cursor_read(&s->at, s->carry + have, k))
@@ -225,6 +258,20 @@ static __noinline enum taken take(struct run *r, struct stream *s, __u32 n)
 		return AGAIN;
 	}
 	s->carried = 0;
+	return TAKEN;
+}
+
+/* Collects the next n (1..CARRY_BYTES) bytes in s->carry. */
+static __always_inline enum taken take(struct run *r, struct stream *s, __u32 n)
+{
+	__u64 offset = window_offset(s);
+
+	if (s->carried || offset >= s->window_bytes || n > s->window_bytes - offset || n > s->at.segment ||
+	    (s->in_frame && n > s->frame_left))
+		return take_more(r, s, n);
+	window_copy(s, offset, n);
+	if (s->in_frame)
+		consume(r, s, n);
 	return TAKEN;
 }
 

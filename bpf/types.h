@@ -8,12 +8,13 @@
 
 #define NAME_BYTES 256 /* Kafka's topic names have at most 249; longer group and client ids than 255 are left out */
 #define NAME_MAX_LENGTH 255
-#define CARRY_BYTES 32	/* the longest fixed field that one op takes is 26 bytes */
-#define LOOP_DEPTH 6	/* groups, topics, partitions, records are 4 */
-#define COMM_BYTES 16	/* TASK_COMM_LEN */
-#define PARK_BYTES 4096 /* a response that overtook its request: about 500 partitions of a commit */
-#define DROP_SLOTS 64	/* power of two, DROP_REASONS and room */
-#define TIME_POINTS 16	/* batches remembered for each partition, to tell the age of an offset */
+#define CARRY_BYTES 32	 /* the longest fixed field that one op takes is 26 bytes */
+#define WINDOW_BYTES 128 /* power of two; a small request */
+#define LOOP_DEPTH 6	 /* groups, topics, partitions, records are 4 */
+#define COMM_BYTES 16	 /* TASK_COMM_LEN */
+#define PARK_BYTES 4096	 /* a response that overtook its request: about 500 partitions of a commit */
+#define DROP_SLOTS 64	 /* power of two, DROP_REASONS and room */
+#define TIME_POINTS 16	 /* batches remembered for each partition, to tell the age of an offset */
 
 enum name_kind {
 	NAME_TEXT = 0,
@@ -134,7 +135,10 @@ struct stream {
 	__u64 regs[REG_NAMES];
 	struct request request; /* responses: what was asked */
 	struct loop loops[8];
-	__u8 carry[2 * CARRY_BYTES]; /* a fixed field cut by a read boundary */
+	__u8 carry[2 * CARRY_BYTES];		 /* a fixed field cut by a read boundary */
+	__u8 window[WINDOW_BYTES + CARRY_BYTES]; /* bytes of the call, read ahead */
+	__u64 window_at;			 /* their address */
+	__u64 window_bytes;
 	struct cursor at;
 	struct cursor start; /* where the call's bytes begin: to try again from there */
 	__u64 now;	     /* of the call whose bytes are looked at */
@@ -409,6 +413,12 @@ struct parked_value {
 	__u64 time;
 	__u64 link;		    /* if its request never comes to be seen, one of this client was missed */
 	__u8 bytes[2 * PARK_BYTES]; /* the second half is never written: the verifier's slack */
+};
+
+/* A socket within one tick. */
+struct stranger {
+	__u64 address;
+	__u64 when; /* its ports and the epoch */
 };
 
 struct ignored_value {

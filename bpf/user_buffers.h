@@ -11,6 +11,7 @@ struct call {
 	__u64 args[4]; /* the 2nd to 4th argument in 1..3 */
 };
 
+/* The kernel's own pointers to the registers are loaded from, which costs no call of a helper. */
 #if defined(__TARGET_ARCH_x86)
 #define NR_read 0
 #define NR_write 1
@@ -30,16 +31,16 @@ struct call {
 
 static __always_inline __u32 call_number(struct pt_regs *regs)
 {
-	return BPF_CORE_READ(regs, orig_ax);
+	return regs->orig_ax;
 }
 
 static __always_inline void call_read(struct pt_regs *regs, struct call *call)
 {
 	call->number = call_number(regs);
-	call->fd = BPF_CORE_READ(regs, di);
-	call->args[1] = BPF_CORE_READ(regs, si);
-	call->args[2] = BPF_CORE_READ(regs, dx);
-	call->args[3] = BPF_CORE_READ(regs, r10);
+	call->fd = regs->di;
+	call->args[1] = regs->si;
+	call->args[2] = regs->dx;
+	call->args[3] = regs->r10;
 }
 
 /* On its way out of a system call the kernel completes io_uring's operations: the registers are then
@@ -47,7 +48,7 @@ static __always_inline void call_read(struct pt_regs *regs, struct call *call)
  */
 static __always_inline bool call_is_over(struct pt_regs *regs)
 {
-	return (long)BPF_CORE_READ(regs, ax) != -ENOSYS;
+	return (long)regs->ax != -ENOSYS;
 }
 
 static __always_inline bool call_is_compat(struct task_struct *task)
@@ -73,21 +74,21 @@ static __always_inline bool call_is_compat(struct task_struct *task)
 
 static __always_inline __u32 call_number(struct pt_regs *regs)
 {
-	return BPF_CORE_READ(regs, syscallno);
+	return regs->syscallno;
 }
 
 static __always_inline void call_read(struct pt_regs *regs, struct call *call)
 {
 	call->number = call_number(regs);
-	call->fd = BPF_CORE_READ(regs, orig_x0);
-	call->args[1] = BPF_CORE_READ(regs, regs[1]);
-	call->args[2] = BPF_CORE_READ(regs, regs[2]);
-	call->args[3] = BPF_CORE_READ(regs, regs[3]);
+	call->fd = regs->orig_x0;
+	call->args[1] = regs->regs[1];
+	call->args[2] = regs->regs[2];
+	call->args[3] = regs->regs[3];
 }
 
 static __always_inline bool call_is_over(struct pt_regs *regs)
 {
-	return BPF_CORE_READ(regs, regs[0]) != BPF_CORE_READ(regs, orig_x0);
+	return regs->regs[0] != regs->orig_x0;
 }
 
 static __always_inline bool call_is_compat(struct task_struct *task)

@@ -45,7 +45,7 @@ func whyRefused(err error, s *surroundings) string {
 	case s.lockedDown() && errors.As(err, &verifier) && namesForbiddenHelper(said):
 		return fmt.Sprintf("not permitted (%s): %s", said, lockdownAdvice+"; "+seePrivileges)
 	case isPermission(err):
-		return fmt.Sprintf("not permitted (%s): %s", said, s.notPermitted())
+		return fmt.Sprintf("not permitted (%s): %s", said, s.notPermitted(err))
 	case s.typesMissing != nil:
 		return fmt.Sprintf("this kernel has no BTF (%s), or /sys is not mounted here (%s): it must be built with "+
 			"CONFIG_DEBUG_INFO_BTF, as the kernels of all large distributions are", kernelTypes, said)
@@ -68,7 +68,7 @@ const (
 
 // notPermitted names what stands in the way, and how to take it away. Where several things may, it names all: the
 // kernel does not say which.
-func (s *surroundings) notPermitted() string {
+func (s *surroundings) notPermitted(err error) string {
 	if s.inUserNamespace() {
 		return fmt.Sprintf("the collector is in a user namespace (/proc/self/uid_map: %s), where capabilities do not "+
 			"count for BPF: run it outside, not by a rootless container runtime; %s", s.uidMap, seePrivileges)
@@ -93,7 +93,11 @@ func (s *surroundings) notPermitted() string {
 		obstacles = append(obstacles, "locked memory is limited (RLIMIT_MEMLOCK), which counts for maps before Linux 5.11: "+
 			"set it to unlimited (systemd: LimitMEMLOCK=infinity, docker: --ulimit memlock=-1), or give CAP_SYS_RESOURCE")
 	}
-	if !s.lockedDown() && s.seccomp != seccompFilter {
+	if errors.Is(err, syscall.EACCES) && s.perfEventsForbidden() { // bpf(2) says EPERM
+		obstacles = append(obstacles, fmt.Sprintf("kernel.perf_event_paranoid=%s keeps perf_event_open(2), and with it the "+
+			"backend kprobe, for CAP_SYS_ADMIN: set it to %d, or take another backend", s.perfEventParanoid, paranoidOfAll))
+	}
+	if !s.lockedDown() && s.seccomp != seccompFilter && len(obstacles) == 0 {
 		obstacles = append(obstacles, "a security module denies it: look for AppArmor or SELinux in the kernel's log")
 	}
 	return "the collector has the capabilities, but " + strings.Join(obstacles, "; or ") + "; " + seePrivileges

@@ -154,7 +154,16 @@ func (s *surroundings) settings() string {
 }
 
 // readsKernelMemory are the helpers that the lockdown mode "confidentiality" takes away.
-var readsKernelMemory = []string{"bpf_probe_read_kernel", "bpf_probe_read_compat"}
+// (The last is what the BPF library puts in place of the first where that is refused.)
+var readsKernelMemory = []string{"bpf_probe_read_kernel", "bpf_probe_read_compat", "bpf_probe_read#"}
+
+// Debian's kernels know values above the 2 of others: perf_event_open(2) is for CAP_SYS_ADMIN then.
+const paranoidOfAll = 2
+
+func (s *surroundings) perfEventsForbidden() bool {
+	paranoid, err := strconv.Atoi(s.perfEventParanoid)
+	return err == nil && paranoid > paranoidOfAll && !s.has(capSysAdmin)
+}
 
 func (s *surroundings) lockedDown() bool { return s.lockdown == "confidentiality" }
 

@@ -65,6 +65,12 @@ func TestWhyRefused(t *testing.T) {
 				"0000004000000000): give it, or run as root; no value of kernel.perf_event_paranoid=3 makes up for it; " +
 				"see docs/privileges.md",
 		},
+		"perf events are for CAP_SYS_ADMIN": {
+			err: fmt.Errorf("perf event: %w", syscall.EACCES), found: sound,
+			want: "not permitted (perf event: permission denied): the collector has the capabilities, but " +
+				"kernel.perf_event_paranoid=3 keeps perf_event_open(2), and with it the backend kprobe, for CAP_SYS_ADMIN: " +
+				"set it to 2, or take another backend; see docs/privileges.md",
+		},
 		"root of a container that has dropped all": {
 			err: eperm, found: with(func(s *surroundings) {
 				s.uid, s.capabilities, s.seccomp, s.perfEventParanoid = "0", "00000000a80425fb", "2", ""
@@ -132,6 +138,13 @@ func TestWhyRefused(t *testing.T) {
 				"bpf_probe_read_kernel#113): the kernel is locked down (/sys/kernel/security/lockdown: confidentiality), which " +
 				"forbids every BPF program to read kernel memory: start the kernel with lockdown=integrity or without; " +
 				"see docs/privileges.md",
+		},
+		"lockdown, the helper that the library takes instead": {
+			err:   verifierSays(syscall.EINVAL, "unknown func bpf_probe_read#4"),
+			found: with(func(s *surroundings) { s.lockdown = "confidentiality" }),
+			want: "not permitted (program socket_sent: load program: invalid argument: unknown func bpf_probe_read#4): the " +
+				"kernel is locked down (/sys/kernel/security/lockdown: confidentiality), which forbids every BPF program to " +
+				"read kernel memory: start the kernel with lockdown=integrity or without; see docs/privileges.md",
 		},
 		"no BTF": {
 			err: errors.New("btf: not supported"),

@@ -17,6 +17,10 @@ type claim struct {
 	other        name
 }
 
+// endAsked stands for the request to commit a transaction, answered or not: what it changes may have been put into the
+// transaction long before.
+var endAsked = claim{what: "end of a transaction asked for"}
+
 // candidate is a stretch of bytes that is a whole request.
 type candidate struct {
 	message *schema.Message // its response
@@ -49,6 +53,9 @@ func claims(requests, responses []byte) map[claim]bool {
 		if c, correlation, version, ok := readRequest(requests[p:], k); ok {
 			found[correlation] = append(found[correlation], c)
 			versions[correlation] = append(versions[correlation], version)
+			if c.message.Name == "EndTxnResponse" && c.committed {
+				k.all[endAsked] = true
+			}
 		}
 	}
 	for p := 0; p+8 <= len(responses); p++ {

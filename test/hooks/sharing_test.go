@@ -60,67 +60,83 @@ func TestDuplicates(t *testing.T) {
 // TestInherited: two processes have the same connection by inheritance and take turns on it.
 func TestInherited(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b probe.Backend) {
-		broker := newSelf(t)
-		s := &scene{t: t, broker: broker}
-		s.listener, s.address = broker.listen(IPv4, 0)
-		s.attach(b)
-		fd, err := dial(IPv4, s.address)
-		require.NoError(t, err)
-		file := os.NewFile(uintptr(fd), "connection")
-		children := []*peer{newChild(t, file), newChild(t, file)}
-		require.NoError(t, file.Close())
-		requireTurns(t, s, children, []int{3, 3})
+		s := newListening(t, b)
+		inherit(t, s, "inherited")
+		require.Equal(t, 1, entries(t, s.p, "connections"))
 	})
+}
+
+// newListening is a scene whose clients are yet to come.
+func newListening(t *testing.T, b probe.Backend) *scene {
+	t.Helper()
+	s := &scene{t: t, broker: newSelf(t)}
+	s.listener, s.address = s.broker.listen(IPv4, 0)
+	s.attach(b)
+	return s
+}
+
+func inherit(t *testing.T, s *scene, name string) {
+	fd, err := dial(IPv4, s.address)
+	require.NoError(t, err)
+	file := os.NewFile(uintptr(fd), "connection")
+	children := []*peer{newChild(t, file), newChild(t, file)}
+	require.NoError(t, file.Close())
+	requireTurns(t, s, name, children, []int{3, 3})
 }
 
 // TestPassed: a process passes its connection on over a Unix socket (SCM_RIGHTS).
 func TestPassed(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b probe.Backend) {
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		require.NoError(t, err)
-		var children []*peer
-		for _, fd := range pair {
-			f := os.NewFile(uintptr(fd), "pair")
-			children = append(children, newChild(t, f))
-			require.NoError(t, f.Close())
-		}
-		broker := newSelf(t)
-		s := &scene{t: t, broker: broker}
-		s.listener, s.address = broker.listen(IPv4, 0)
-		s.attach(b)
-		fds := []int{children[0].connect(IPv4, s.address), 0}
-		children[0].do("Pass", PassArgs{Over: 3, FD: fds[0]}, new(struct{}))
-		children[1].do("Take", 3, &fds[1])
-		requireTurns(t, s, children, fds)
+		s := newListening(t, b)
+		pass(t, s, "passed")
+		require.Equal(t, 1, entries(t, s.p, "connections"))
 	})
 }
 
-// requireTurns has the children take turns on one connection; each one's last commit is its own.
-func requireTurns(t *testing.T, s *scene, children []*peer, fds []int) {
+func pass(t *testing.T, s *scene, name string) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	var children []*peer
+	for _, fd := range pair {
+		f := os.NewFile(uintptr(fd), "pair")
+		children = append(children, newChild(t, f))
+		require.NoError(t, f.Close())
+	}
+	fds := []int{children[0].connect(IPv4, s.address), 0}
+	children[0].do("Pass", PassArgs{Over: 3, FD: fds[0]}, new(struct{}))
+	children[1].do("Take", 3, &fds[1])
+	requireTurns(t, s, name, children, fds)
+}
+
+// requireTurns has the children take turns on one connection; each one's last commit is its own. The scene's client is
+// another afterwards.
+func requireTurns(t *testing.T, s *scene, name string, children []*peer, fds []int) {
 	t.Helper()
-	w := &wire{scene: s, talker: talker{id: "shared"}, brokerFD: s.broker.accept(s.listener)}
+	before := stats(t, s.p)
+	w := &wire{scene: s, talker: talker{id: name}, brokerFD: s.broker.accept(s.listener)}
 	for i := range 20 {
 		s.client, w.clientFD = children[i%2], fds[i%2]
-		w.exchange(w.commit("g", "t", 3, int64(i)))
+		w.exchange(w.commit(name, "t", 3, int64(i)))
 	}
 	// One asks, the other takes the answer: it belongs to who asked.
-	x := w.commit("g", "t", 3, 100)
+	x := w.commit(name, "t", 3, 100)
 	s.client, w.clientFD = children[0], fds[0]
 	w.request(x)
 	s.client, w.clientFD = children[1], fds[1]
 	w.answer(x)
 
 	v := look(t, s.p)
-	links := v.links("shared", state.RoleClient)
-	require.Len(t, links, 2)
+	require.Len(t, v.links(name, state.RoleClient), 2)
 	byPID := make(map[uint32]int64)
 	for _, o := range v.Offsets {
-		byPID[v.Links[o.Link].Process.PID] = max(byPID[v.Links[o.Link].Process.PID], o.Offset)
+		if v.Names[o.Group] == name {
+			pid := v.Links[o.Link].Process.PID
+			byPID[pid] = max(byPID[pid], o.Offset)
+		}
 	}
 	require.Equal(t, map[uint32]int64{uint32(children[0].pid): 102, uint32(children[1].pid): 21}, byPID)
-	require.EqualValues(t, 63, v.commits("g"))
-	require.Equal(t, 1, entries(t, s.p, "connections"))
-	requireClean(t, s.p)
+	require.EqualValues(t, 63, v.commits(name))
+	requireCleanSince(t, s.p, before)
 }
 
 // TestTwoConnections: a client with two connections to one broker is one link, with equal correlation

@@ -5,6 +5,8 @@ package hooks
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -96,6 +98,42 @@ func (h *Hands) ErrorQueue(fd int, n *int) (err error) {
 	}
 	*n, _, _, _, err = unix.Recvmsg(fd, make([]byte, 65536), make([]byte, 1024), unix.MSG_ERRQUEUE)
 	return err
+}
+
+const (
+	zerocopyOrigin   = 5 // SO_EE_ORIGIN_ZEROCOPY
+	extendedErrBytes = int(unsafe.Sizeof(unix.SockExtendedErr{}))
+)
+
+// SendZerocopy sends the data with MSG_ZEROCOPY, in one call, and returns when the kernel has said that it needs it no
+// more.
+func (h *Hands) SendZerocopy(a FileArgs, _ *struct{}) error {
+	if err := unix.SetsockoptInt(a.FD, unix.SOL_SOCKET, unix.SO_ZEROCOPY, 1); err != nil {
+		return fmt.Errorf("SO_ZEROCOPY: %w", err)
+	}
+	n, err := unix.SendmsgN(a.FD, a.Data, nil, nil, unix.MSG_ZEROCOPY)
+	if err != nil || n != len(a.Data) {
+		return fmt.Errorf("sendmsg with MSG_ZEROCOPY: %d of %d bytes: %w", n, len(a.Data), err)
+	}
+	if err := await(a.FD, unix.POLLERR); err != nil {
+		return err
+	}
+	control := make([]byte, 1024)
+	_, n, _, _, err = unix.Recvmsg(a.FD, nil, control, unix.MSG_ERRQUEUE)
+	runtime.KeepAlive(a.Data)
+	if err != nil {
+		return fmt.Errorf("recvmsg with MSG_ERRQUEUE: %w", err)
+	}
+	messages, err := unix.ParseSocketControlMessage(control[:n])
+	if err != nil {
+		return err
+	}
+	for _, m := range messages {
+		if len(m.Data) >= extendedErrBytes && (*unix.SockExtendedErr)(unsafe.Pointer(&m.Data[0])).Origin == zerocopyOrigin {
+			return nil
+		}
+	}
+	return fmt.Errorf("no completion among %d messages of the error queue", len(messages))
 }
 
 // UrgentArgs: one byte.

@@ -4,6 +4,7 @@ package hooks
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"sync/atomic"
 	"unsafe"
@@ -18,9 +19,15 @@ const (
 	uringEnterGet      = 1 // IORING_ENTER_GETEVENTS
 	uringSingleMap     = 1 // IORING_FEAT_SINGLE_MMAP
 
-	uringWrite   = 23
-	uringSend    = 26
-	uringReceive = 27
+	uringRegisterBuffers = 0 // IORING_REGISTER_BUFFERS
+	uringRegisterProbe   = 8 // IORING_REGISTER_PROBE, Linux 5.6
+
+	uringReadFixed  = 4 // these two with a registered buffer, which is the kernel's bio_vec
+	uringWriteFixed = 5
+	uringRead       = 22
+	uringWrite      = 23
+	uringSend       = 26
+	uringReceive    = 27
 )
 
 type uringParams struct {
@@ -115,6 +122,48 @@ func (u *uring) wait() (int, error) {
 	return int(result), nil
 }
 
+// register makes b the buffer of the operations that are called fixed.
+func (u *uring) register(b []byte) error {
+	v := vectors([][]byte{b})
+	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(u.fd), uringRegisterBuffers,
+		uintptr(unsafe.Pointer(&v[0])), 1, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("io_uring_register of a buffer of %d bytes: %w", len(b), errno)
+	}
+	return nil
+}
+
+// uringOps is the kernel's struct io_uring_probe.
+type uringOps struct {
+	last, count uint8
+	_           [14]byte
+	ops         [256]struct {
+		op, _ uint8
+		flags uint16 // 1: supported
+		_     uint32
+	}
+}
+
+// UringLacks asks the kernel for an operation: empty if it has it, else why not.
+func (h *Hands) UringLacks(op uint8, why *string) error {
+	u, err := newUring()
+	if err != nil {
+		*why = err.Error()
+		return nil
+	}
+	defer u.close()
+	var known uringOps
+	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(u.fd), uringRegisterProbe,
+		uintptr(unsafe.Pointer(&known)), uintptr(len(known.ops)), 0, 0)
+	switch {
+	case errno != 0:
+		*why = fmt.Sprintf("asking io_uring for its operations: %v", errno)
+	case op > known.last || known.ops[op].flags&1 == 0:
+		*why = fmt.Sprintf("io_uring has no operation %d", op)
+	}
+	return nil
+}
+
 func (u *uring) close() {
 	_ = unix.Munmap(u.ring)
 	_ = unix.Munmap(u.entries)
@@ -123,29 +172,47 @@ func (u *uring) close() {
 
 // UringArgs: one of the operations above.
 type UringArgs struct {
-	Op   uint8
-	FD   int
-	Data []byte
+	Op    uint8
+	FD    int
+	Data  []byte // to send
+	Bytes int    // to receive
 }
 
 // UringSend sends the data through io_uring.
-func (h *Hands) UringSend(a UringArgs, _ *struct{}) error {
+func (h *Hands) UringSend(a UringArgs, _ *struct{}) error { return uringMove(a.Op, a.FD, a.Data) }
+
+// UringReceive receives that many bytes through io_uring.
+func (h *Hands) UringReceive(a UringArgs, data *[]byte) error {
+	*data = make([]byte, a.Bytes)
+	return uringMove(a.Op, a.FD, *data)
+}
+
+// uringMove goes on until all of b has been moved.
+func uringMove(op uint8, fd int, b []byte) error {
 	u, err := newUring()
 	if err != nil {
 		return err
 	}
 	defer u.close()
-	for left := a.Data; len(left) > 0; {
-		if err := u.submit(a.Op, a.FD, left); err != nil {
+	if op == uringReadFixed || op == uringWriteFixed {
+		if err := u.register(b); err != nil {
+			return err
+		}
+	}
+	for left := b; len(left) > 0; {
+		if err := u.submit(op, fd, left); err != nil {
 			return err
 		}
 		n, err := u.wait()
 		if err != nil {
-			return err
+			return fmt.Errorf("operation %d of io_uring: %w", op, err)
+		}
+		if n == 0 {
+			return io.ErrUnexpectedEOF
 		}
 		left = left[n:]
 	}
-	runtime.KeepAlive(a.Data)
+	runtime.KeepAlive(b)
 	return nil
 }
 

@@ -32,6 +32,20 @@ const (
 	versionFile = "version"
 )
 
+// Fetch returns the path of the image of a kernel that stands in kernels.txt, and the package and version it is of.
+func Fetch(ctx context.Context, name, arch string) (image, version string, err error) {
+	all, err := parse(list)
+	if err != nil {
+		return "", "", err
+	}
+	for _, k := range all {
+		if k.name == name && k.arch == arch {
+			return fetch(ctx, k)
+		}
+	}
+	return "", "", fmt.Errorf("kernels.txt has no kernel %q for %s", name, arch)
+}
+
 // fetch returns the path of a kernel's image and the package and version it is of. It asks Debian once: remove the
 // folder from the cache to have a newer one.
 func fetch(ctx context.Context, k kernel) (image, version string, err error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ebpfkafka/ebpfkafka/internal/probe"
+	"github.com/ebpfkafka/ebpfkafka/test/kernels/privileges"
 	"github.com/ebpfkafka/ebpfkafka/test/process"
 	"github.com/ebpfkafka/ebpfkafka/test/vm"
 )
@@ -43,12 +44,21 @@ var (
 		"TestDifferential/^(OffsetCommit|OffsetFetch|Fetch|ListOffsets)$",
 		"TestResponseBeforeRequest", "TestTransactionCommitted",
 	}, args: []string{"-exchanges", "3", "-seed", "1"}}
-	// Every system call and every way of splitting.
-	hooksJob    = job{name: "hooks", folder: "hooks", tests: []string{"TestSplittings"}}
+	// Every system call and every way of splitting, and every other way that bytes take. The others of this package load
+	// a backend for each of what they try.
+	hooksJob    = job{name: "hooks", folder: "hooks", tests: []string{"TestSplittings", "TestWays"}}
 	receiverJob = job{name: "receiver", folder: "kernels/receiver", tests: []string{"TestReceiver"}}
+	// What each backend needs, and without it says. test/privilege has the rest, on the kernel that it runs on.
+	privilegesJob = job{name: "privileges", folder: "kernels/privileges", tests: []string{
+		"TestPrivileges", "TestLockdown",
+	}}
 
-	jobs = []job{verifierJob, decoderJob, hooksJob, receiverJob}
+	jobs = []job{verifierJob, decoderJob, hooksJob, receiverJob, privilegesJob}
 )
+
+// privilegesOn are the kernels of which the privileges are measured: the last of these where maps count as locked
+// memory, and one that has every backend. The architecture does not matter to them.
+var privilegesOn = []string{"5.10-amd64", "6.12-amd64"}
 
 // pattern is the job's tests for -test.run.
 func (j job) pattern() string {
@@ -143,18 +153,13 @@ type machine struct {
 }
 
 func (m *machine) test(t *testing.T) {
-	var names []string
-	for _, b := range append([]probe.Backend{probe.Detached}, backends...) {
-		names = append(names, string(b))
-	}
 	expected := ""
 	if len(m.backends) > 0 {
-		for _, b := range append([]probe.Backend{probe.Detached}, m.backends...) {
-			expected += "," + string(b)
-		}
+		expected = join(append([]probe.Backend{probe.Detached}, m.backends...))
 	}
 	t.Run("verifier", func(t *testing.T) {
-		output := m.run(t, verifierJob, "", "-all", strings.Join(names, ","), "-expects", expected)
+		all := join(append([]probe.Backend{probe.Detached}, backends...))
+		output := m.run(t, verifierJob, "", "-all", all, "-expects", expected)
 		loaded, err := readLoaded(output)
 		require.NoError(t, err)
 		m.result.loaded = loaded
@@ -168,6 +173,12 @@ func (m *machine) test(t *testing.T) {
 		return
 	}
 	t.Run("decoder", func(t *testing.T) { m.run(t, decoderJob, probe.Detached) })
+	if slices.Contains(privilegesOn, m.String()) {
+		t.Run("privileges", func(t *testing.T) {
+			output := m.run(t, privilegesJob, "", "-backends", join(m.backends))
+			t.Log(strings.Join(attempts.FindAllString(output, -1), "\n"))
+		})
+	}
 	for _, b := range m.backends {
 		t.Run(string(b), func(t *testing.T) {
 			if slices.Contains(m.skips, b) {
@@ -178,6 +189,15 @@ func (m *machine) test(t *testing.T) {
 			t.Run("receiver", func(t *testing.T) { m.run(t, receiverJob, b, "-backends", string(b)) })
 		})
 	}
+}
+
+// join makes a flag's value of backends.
+func join(backends []probe.Backend) string {
+	var names []string
+	for _, b := range backends {
+		names = append(names, string(b))
+	}
+	return strings.Join(names, ",")
 }
 
 // skipping tests a backend of which the kernel skips programs: values may be absent, and nothing may be wrong. The hooks'
@@ -191,9 +211,11 @@ func (m *machine) skipping(t *testing.T, b probe.Backend) {
 }
 
 var (
-	skipped = regexp.MustCompile(`(?m)^receiver: (.*)$`)
-	verdict = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): `)
-	passed  = regexp.MustCompile(`(?m)^--- PASS: .*`) // with their times
+	attempts = regexp.MustCompile(`(?m)^` + privileges.Line + `.*`)
+	lacking  = regexp.MustCompile(`(?m)^kernel lacks: .*`) // test/hooks says so
+	skipped  = regexp.MustCompile(`(?m)^receiver: (.*)$`)
+	verdict  = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): `)
+	passed   = regexp.MustCompile(`(?m)^--- PASS: .*`) // with their times
 )
 
 // run boots the kernel for a job and returns what it printed. b is the backend that the result is filed under.
@@ -209,9 +231,11 @@ func (m *machine) run(t *testing.T, j job, b probe.Backend, args ...string) stri
 	for _, v := range verdict.FindAllStringSubmatch(r.Output, -1) {
 		counts[v[1]]++
 	}
+	lacks := lacking.FindAllString(r.Output, -1)
+	counts[lacked] = len(lacks)
 	m.result.add(j, b, counts, r)
 	t.Logf("booted in %.1f s, ran for %.1f s:\n%s", r.Boot.Seconds(), r.Took.Seconds(),
-		strings.Join(passed.FindAllString(r.Output, -1), "\n"))
+		strings.Join(append(passed.FindAllString(r.Output, -1), lacks...), "\n"))
 	if r.ExitCode != 0 || counts["FAIL"] > 0 {
 		t.Errorf("ended with %d:\n%s", r.ExitCode, r.Output)
 	}

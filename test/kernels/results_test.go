@@ -39,9 +39,16 @@ func (all *results) add(k kernel, version string) *result {
 	return r
 }
 
+// lacked is counted beside verdicts: a test passes that says that the kernel does not have what it is of, and is taken
+// off those that have passed.
+const lacked = "LACKED"
+
 // add notes how a job ended.
 func (r *result) add(j job, b probe.Backend, counts map[string]int, ran *vm.Result) {
-	text := fmt.Sprintf("%d", counts["PASS"])
+	text := fmt.Sprintf("%d", counts["PASS"]-counts[lacked])
+	if counts[lacked] > 0 {
+		text += fmt.Sprintf(", %d lacking", counts[lacked])
+	}
 	if counts["FAIL"] > 0 || ran.ExitCode != 0 {
 		text += fmt.Sprintf(", %d FAILED", max(1, counts["FAIL"]))
 	}
@@ -63,6 +70,13 @@ func (r *result) cell(j job, b probe.Backend) string {
 	return "did not end"
 }
 
+func (r *result) privileges() string {
+	if !slices.Contains(privilegesOn, r.String()) {
+		return untold
+	}
+	return r.cell(privilegesJob, "")
+}
+
 func (all results) figures() figures {
 	f := make(figures)
 	for _, r := range all {
@@ -75,14 +89,14 @@ func (all results) figures() figures {
 func (all results) table() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "kernel\tarchitecture\tbackend\tdecoder\thooks\treceiver\tpackage")
+	fmt.Fprintln(w, "kernel\tarchitecture\tbackend\tdecoder\thooks\treceiver\tprivileges\tpackage")
 	for _, r := range all {
 		if len(r.backends) == 0 {
-			fmt.Fprintf(w, "%s\t%s\tnone\t\t\t\t%s\n", r.name, r.arch, r.version)
+			fmt.Fprintf(w, "%s\t%s\tnone\t\t\t\t\t%s\n", r.name, r.arch, r.version)
 		}
 		for _, backend := range r.backends {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.name, r.arch, backend, r.cell(decoderJob, probe.Detached),
-				r.cell(hooksJob, backend), r.cell(receiverJob, backend), r.version)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.name, r.arch, backend, r.cell(decoderJob, probe.Detached),
+				r.cell(hooksJob, backend), r.cell(receiverJob, backend), r.privileges(), r.version)
 		}
 	}
 	fmt.Fprintln(w, "\nNumbers are of tests that passed, of these:")
