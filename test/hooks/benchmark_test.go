@@ -120,7 +120,8 @@ func quartiles(child *peer, calls []Calls, batches int) (figures []float64) {
 func requireInstructions(b *testing.B, child *peer) {
 	const turns = 100_000 // short: the kernel's own clock ticks every few million
 	took := quartiles(child, []Calls{{Kind: "nothing"}, {Kind: "loop", Times: turns}}, *batches)
-	require.InEpsilon(b, turns*costs.InstructionsATurn, took[1]-took[0], 0.01,
+	const interrupted = 0.03 // what else a machine does that has just booted; another clock is wrong by a multiple
+	require.InEpsilon(b, turns*costs.InstructionsATurn, took[1]-took[0], interrupted,
 		"nanoseconds for a loop of so many instructions: the machine's clock does not count them")
 }
 
