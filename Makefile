@@ -54,7 +54,7 @@ run: $(COLLECTOR) ## Show the Kafka traffic of this host
 
 .PHONY: test
 test: test-unit test-rules test-decoder test-hooks test-privilege test-namespaces test-storms test-system test-situations test-soak test-fleet test-demo ## Run all tests (root, half an hour); installs what is missing
-	@echo "Left out: kernels other than this one (make test-kernels), benchmarks (make bench, make bench-calls), long runs (make fuzz, make test-soak SOAK=10m)."
+	@echo "Left out: kernels other than this one (make test-kernels), benchmarks (make bench, bench-calls, bench-scrape), long runs (make fuzz, make test-soak SOAK=10m)."
 
 .PHONY: test-unit
 test-unit: ## Tests that need no kernel and no Kafka, and those of the loaded object
@@ -134,7 +134,7 @@ fuzz: ## Garbage and mutated frames against the loaded object, each for FUZZTIME
 	cd test && $(AS_ROOT) go test ./decoder -v -run 'TestGarbage|TestMutated' -damage $(FUZZTIME) -timeout 0
 
 .PHONY: bench
-bench: $(COLLECTOR) ## Decoder, snapshot, model, hooks, memory and freshness (root); make bench-calls for more of the hooks
+bench: $(COLLECTOR) ## Decoder, snapshot, model, hooks, memory and freshness (root); make bench-calls and bench-scrape for more
 	test/install.sh java
 	$(AS_ROOT) go test -run '^$$' -bench . ./...
 	cd test && $(AS_ROOT) go test -run '^$$' -bench . ./decoder/... ./hooks/... ./bench/...
@@ -143,6 +143,11 @@ bench: $(COLLECTOR) ## Decoder, snapshot, model, hooks, memory and freshness (ro
 bench-calls: ## What the hooks cost a call, in time and in instructions; writes docs/performance.md (root)
 	test/install.sh kernels
 	cd test && $(AS_ROOT) go test -count 1 -timeout 1h -v ./costs -write
+
+.PHONY: bench-scrape
+bench-scrape: $(COLLECTOR) ## What a collection costs, for 1,000 to 500,000 group-partitions; writes docs/performance.md (root)
+	test/install.sh java
+	cd test && $(AS_ROOT) go test -count 1 -timeout 1h -v -run 'TestScrape$$' ./bench -write
 
 .PHONY: lint
 lint: $(STATICCHECK) ## Check format, vet, staticcheck, and that it builds where eBPF is not

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package bench measures the parts of the receiver apart. Figures are for comparison within one run:
-// machines differ. Whole-process figures are printed by TestCollectorCost.
+// machines differ. TestScrape measures the whole collector.
 package bench
 
 import (

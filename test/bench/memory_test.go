@@ -74,7 +74,7 @@ func mapsOf(b *testing.B, pid int) int64 {
 }
 
 // field reads a number behind a name; 0 if the file is gone or has no such name.
-func field(b *testing.B, path, name string) int64 {
+func field(tb testing.TB, path, name string) int64 {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0
@@ -84,7 +84,7 @@ func field(b *testing.B, path, name string) int64 {
 		if rest, ok := strings.CutPrefix(lines.Text(), name); ok {
 			var n int64
 			_, err := fmt.Sscan(rest, &n)
-			require.NoError(b, err)
+			require.NoError(tb, err)
 			return n
 		}
 	}
