@@ -238,8 +238,8 @@ static __noinline enum taken take_more(struct run *r, struct stream *s, __u32 n)
 	reached(s);
 	if (s->in_frame && !have && n > s->frame_left)
 		return lost(s, DROP_MALFORMED);
-	if (!have && n <= s->at.segment) /* all of it: from the window, next time */
-		return window_fill(s) ? lost(s, DROP_USER_COPY) : AGAIN;
+	if (!have && n <= s->at.segment && !window_fill(s)) /* all of it: from the window, next time */
+		return AGAIN;
 	k = n - have;
 	if (k > s->at.segment)
 		k = s->at.segment;
