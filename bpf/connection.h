@@ -156,9 +156,9 @@ ONCE_VERIFIED long feed(struct connection *c, __u32 direction)
 	return 0;
 }
 
-static __always_inline __u64 stranger_when(__u16 local_port, __u16 remote_port)
+static __always_inline __u64 stranger_when(__u16 local_port, __u16 remote_port, __u32 when)
 {
-	return (__u64)local_port << 48 | (__u64)remote_port << 32 | epoch;
+	return (__u64)local_port << 48 | (__u64)remote_port << 32 | when;
 }
 
 /* The verifier lets a kernel pointer be compared, and its lower half be taken for a number. */
@@ -176,7 +176,7 @@ static __always_inline bool stranger(__u64 address, __u16 local_port, __u16 remo
 {
 	struct stranger *at = stranger_place(address);
 
-	return at && at->address == address && at->when == stranger_when(local_port, remote_port);
+	return at && at->address == address && at->when == stranger_when(local_port, remote_port, epoch);
 }
 
 /* Whether a socket has said too much that cannot be Kafka's, within this tick. */
@@ -185,14 +185,15 @@ static __always_inline bool given_up(const struct socket_key *k)
 	__u64 key = k->address;
 	struct stranger *at;
 	struct ignored_value *v = bpf_map_lookup_elem(&ignored, &key);
+	__u32 now = *(volatile __u32 *)&epoch; /* it may move on meanwhile */
 
-	if (!v || v->failures <= FAILURES_TO_IGNORE || v->epoch != epoch || v->local_port != k->local_port ||
+	if (!v || v->failures <= FAILURES_TO_IGNORE || v->epoch != now || v->local_port != k->local_port ||
 	    v->remote_port != k->remote_port)
 		return false;
 	at = stranger_place(k->address);
 	if (at) {
 		at->address = k->address;
-		at->when = stranger_when(k->local_port, k->remote_port);
+		at->when = stranger_when(k->local_port, k->remote_port, now);
 	}
 	return true;
 }

@@ -83,10 +83,6 @@ func (u *update) joinOffsets() {
 			continue // the broker has none any more
 		}
 		partition := u.partition(topic, o.Partition)
-		if !u.confirmed(o, link, partition) {
-			u.model.held.Offsets++
-			continue
-		}
 		key := pair(partition, group.index)
 		at, known := u.placeIndex[key]
 		if !known {
@@ -116,17 +112,42 @@ func (u *update) joinOffsets() {
 			c.commit = o
 		}
 	}
-	for i := range u.places {
-		c := &u.places[i]
-		if c.doubt != nil && (c.newest == nil || c.doubt.Since >= c.newest.asked()) {
-			c.newest = c.doubt
-		}
-		if c.newest == nil || (c.fetched != nil && c.fetched.readAfter(c.newest)) {
-			c.newest = c.fetched
-		}
-	}
+	u.settlePlaces()
 	if deleted {
 		u.voidDeleted()
+	}
+}
+
+// settlePlaces chooses what is newest in each place, and holds a place back if nothing confirms that: what is older is not
+// true just because its client is still there.
+func (u *update) settlePlaces() {
+	kept := u.places[:0]
+	for i := range u.places {
+		c := u.places[i]
+		c.settle()
+		key := pair(c.partition, c.group)
+		if !u.confirmed(c.newest, c.partition) {
+			u.model.held.Offsets++
+			delete(u.placeIndex, key)
+			continue
+		}
+		if c.commit != nil && !u.confirmed(c.commit, c.partition) {
+			c.commit = nil
+		}
+		u.placeIndex[key] = int32(len(kept))
+		kept = append(kept, c)
+	}
+	u.places = kept
+}
+
+// settle chooses what is newest of what was told, what is in doubt, and what was read.
+func (c *place) settle() {
+	told := c.newest
+	if c.doubt != nil && (told == nil || c.doubt.Since >= told.asked()) {
+		c.newest = c.doubt
+	}
+	if c.fetched != nil && (c.newest == nil || c.fetched.readAfter(c.newest)) && (told == nil || c.fetched.readAfter(told)) {
+		c.newest = c.fetched
 	}
 }
 
@@ -171,7 +192,7 @@ type heartbeat struct {
 // acknowledgement is believed for IdleTimeout. After that the partition may have moved to another host,
 // or the group to another coordinator, and commits there are not seen here: unless the client still
 // fetches the partition, or the broker still answers the group's heartbeats.
-func (u *update) confirmed(o *Offset, link *linkState, partition int32) bool {
+func (u *update) confirmed(o *Offset, partition int32) bool {
 	idle := u.model.options.IdleTimeout
 	if idle <= 0 || u.age(max(o.Since, o.Acked)) <= idle {
 		return true
@@ -179,6 +200,7 @@ func (u *update) confirmed(o *Offset, link *linkState, partition int32) bool {
 	if u.fetching == nil {
 		u.findConfirmations(idle)
 	}
+	link := u.links[o.Link]
 	if link.Role == RoleBroker {
 		return u.coordinated[heartbeat{link.Broker, link.NetNS, o.Group}]
 	}

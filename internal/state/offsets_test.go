@@ -80,6 +80,11 @@ func TestCommittedOffset(t *testing.T) {
 			w.offset(b, OffsetUnknown, -1, 3*second)
 			w.commit(a, 9, 1*second).Ordered = w.ago(4 * second)
 		}, none},
+		{"... and somebody has looked before that answer", func(w *world, a, b LinkID) {
+			w.offset(b, OffsetUnknown, -1, 4*second)
+			w.fetch(b, 8, 3*second, 2*second)
+			w.commit(a, 9, 1*second).Ordered = w.ago(5 * second)
+		}, none},
 		{"known again after the next commit", func(w *world, a, b LinkID) {
 			w.offset(b, OffsetUnknown, -1, 2*second)
 			w.commit(a, 9, 1*second)
@@ -197,6 +202,18 @@ func TestOldOffsetsWantConfirmation(t *testing.T) {
 		{"another client fetches the partition", func(w *world) {
 			w.commit(w.client("a", brokerOne, "C"), 7, old)
 			w.high(w.client("b", brokerTwo, "C"), 10, second)
+		}, false},
+		{"another client, which fetches, had committed before", func(w *world) {
+			b := w.client("b", brokerTwo, "C")
+			w.commit(b, 6, old+10*second)
+			w.commit(w.client("a", brokerOne, "C"), 7, old)
+			w.high(b, 10, second)
+		}, false},
+		{"... and what the first did is not known", func(w *world) {
+			b := w.client("b", brokerTwo, "C")
+			w.commit(b, 6, old+10*second)
+			w.offset(w.client("a", brokerOne, "C"), OffsetUnknown, -1, old)
+			w.high(b, 10, second)
 		}, false},
 		{"its broker still answers the group", func(w *world) {
 			a := w.broker(7, "a", "10.0.0.9", brokerOne, "C")

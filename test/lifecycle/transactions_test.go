@@ -76,6 +76,9 @@ func (s *scene) transactionsIn(t *testing.T, c *cluster) {
 	topic, name := named(t, "t"), named(t, "g")
 	c.topic(t, topic, partitions, records)
 	require.NoError(t, c.CreateTopic(t.Context(), topic+"-out", 1))
+	// The application fetches only when it is told to poll: with another's fetches the lag is known however long all takes.
+	startApp(t, "reader of "+topic).client(c.Addr, "reader-of-"+topic, kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()))
 	x := c.transactor(t, name, name, topic, nil)
 	for range 3 {
 		x.do("open", "opened")
