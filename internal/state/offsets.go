@@ -134,7 +134,9 @@ func (u *update) settlePlaces() {
 		if c.commit != nil && !u.confirmed(c.commit, c.partition) {
 			c.commit = nil
 		}
-		u.placeIndex[key] = int32(len(kept))
+		if len(kept) < i {
+			u.placeIndex[key] = int32(len(kept))
+		}
 		kept = append(kept, c)
 	}
 	u.places = kept
