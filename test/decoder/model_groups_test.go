@@ -197,7 +197,8 @@ func (m *model) transactionEnd(w *want, at place) {
 			(known.source == state.OffsetCommitted || known.source == state.OffsetUnknown) && known.acked > o.acked {
 			continue
 		}
-		m.offsets[key] = offsetValue{offset: o.offset, source: state.OffsetTransaction, since: at.now, acked: at.now}
+		m.offsets[key] = offsetValue{offset: o.offset, source: state.OffsetTransaction, since: at.now, acked: at.now,
+			either: known.source == state.OffsetUnknown && known.acked == o.acked}
 	}
 	delete(m.transactions, t)
 }
