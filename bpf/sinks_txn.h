@@ -145,10 +145,8 @@ static __noinline void txn_apply(struct stream *s, const struct txn_offset *o)
 {
 	struct offset_value v = {}, *old = bpf_map_lookup_elem(&offsets, &o->key);
 
-	/* a group's coordinator goes by the order of the commits, not of the transactions' ends; what is not known
-	 * may have been a later one
-	 */
-	if (old && (old->source == OFFSET_COMMIT || old->source == OFFSET_UNKNOWN) && old->acked > o->acked)
+	/* a group's coordinator goes by the order of the commits, not of the transactions' ends */
+	if (old && old->source == OFFSET_COMMIT && old->acked > o->acked)
 		return;
 	v.offset = o->offset;
 	v.leader_epoch = o->leader_epoch;

@@ -194,11 +194,10 @@ func (m *model) transactionEnd(w *want, at place) {
 	for key, o := range m.transactions[t] {
 		known := m.offsets[key]
 		if !end.committed || o.epoch != end.epoch && (!marker || o.epoch+1 != end.epoch) ||
-			(known.source == state.OffsetCommitted || known.source == state.OffsetUnknown) && known.acked > o.acked {
+			known.source == state.OffsetCommitted && known.acked > o.acked {
 			continue
 		}
-		m.offsets[key] = offsetValue{offset: o.offset, source: state.OffsetTransaction, since: at.now, acked: at.now,
-			either: known.source == state.OffsetUnknown && known.acked == o.acked}
+		m.offsets[key] = offsetValue{offset: o.offset, source: state.OffsetTransaction, since: at.now, acked: at.now}
 	}
 	delete(m.transactions, t)
 }

@@ -45,9 +45,8 @@ type offsetKey struct {
 type offsetValue struct {
 	offset int64
 	source state.OffsetSource
-	since  int  // not compared: kernel times are not logical
-	acked  int  // likewise
-	either bool // not compared: one frame said two things of it, and it depends on how the frame was cut which is newer
+	since  int // not compared: kernel times are not logical
+	acked  int // likewise
 }
 
 type partitionKey struct {
@@ -327,9 +326,6 @@ func (m *model) check(k *kernel, role state.Role) error {
 		if c, ok := client(o.Link); ok {
 			key := offsetKey{c, k.name(uint64(o.Group)), k.name(uint64(o.Topic)), o.Partition}
 			offsets[key] = offsetValue{offset: o.Offset, source: o.Source, since: m.offsets[key].since, acked: m.offsets[key].acked}
-			if m.offsets[key].either {
-				offsets[key] = m.offsets[key]
-			}
 		}
 	}
 	watermarks := map[partitionKey]watermark{}

@@ -449,28 +449,3 @@ func TestTransactionUnknown(t *testing.T) {
 		}
 	}
 }
-
-// What is not known of a partition may be newer than what a transaction has of it: its end does not make it known.
-func TestTransactionOverUnknown(t *testing.T) {
-	for name, commit := range map[string]func(s *situation, p transaction){
-		"commit of the transaction, without room": func(s *situation, p transaction) {
-			request, _ := s.another().commit("h", "u", 200, 1) // never answered
-			s.another().feed(true, request)
-			s.txn(p, "g", "t", 1, 5000)
-		},
-		"commit of the transaction, not an offset": func(s *situation, p transaction) { s.txn(p, "g", "t", 1, -1) },
-		"plain commit, not an offset":              func(s *situation, p transaction) { s.exchange("g", "t", 1, -1) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := roomy
-			o.Pending = 64
-			s := situate(t, o)
-			s.requireUnderstands(t, "before")
-			p := transaction{producer: 7, epoch: 1, committed: true}
-			s.txn(p, "g", "t", 1, 100)
-			commit(s, p)
-			s.end(p, 0)
-			require.Equal(t, map[int32]state.OffsetSource{0: state.OffsetUnknown}, s.sources("g", "t"))
-		})
-	}
-}
