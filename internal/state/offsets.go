@@ -30,6 +30,14 @@ func (o *Offset) newerThan(other *Offset) bool {
 	return o.Acked > other.Acked
 }
 
+// newest is the newer of two of one sort, the first if they are equally new; that may be nil.
+func newest(a, b *Offset) *Offset {
+	if a == nil || b.newerThan(a) {
+		return b
+	}
+	return a
+}
+
 // order is what a group's coordinator goes by: when a transaction's offset was committed, not when the transaction ended.
 func (o *Offset) order() uint64 {
 	if o.Source == OffsetTransaction {
@@ -93,23 +101,16 @@ func (u *update) joinOffsets() {
 		c := &u.places[at]
 		c.wanted = c.wanted || link.wanted
 		deleted = deleted || o.Source == OffsetDeleted
-		if o.Source == OffsetFetched {
-			if c.fetched == nil || o.newerThan(c.fetched) {
-				c.fetched = o
-			}
-			continue
-		}
-		if o.Source == OffsetUnknown {
-			if c.doubt == nil || o.newerThan(c.doubt) {
-				c.doubt = o
-			}
-			continue
-		}
-		if c.newest == nil || o.newerThan(c.newest) {
-			c.newest = o
-		}
-		if (o.Source == OffsetCommitted || o.Source == OffsetTransaction) && (c.commit == nil || o.newerThan(c.commit)) {
-			c.commit = o
+		switch o.Source {
+		case OffsetFetched:
+			c.fetched = newest(c.fetched, o)
+		case OffsetUnknown:
+			c.doubt = newest(c.doubt, o)
+		case OffsetCommitted, OffsetTransaction:
+			c.commit = newest(c.commit, o)
+			c.newest = newest(c.newest, o)
+		default:
+			c.newest = newest(c.newest, o)
 		}
 	}
 	u.settlePlaces()

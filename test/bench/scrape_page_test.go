@@ -4,7 +4,6 @@ package bench
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +60,7 @@ func (c cost) wall() time.Duration {
 
 func (r *costReport) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured on %s, with %s. %s.\n\n", r.date.Format("2 January 2006"), runtime.Version(), page.Machine())
+	fmt.Fprintf(&b, "%s %s.\n\n", page.Measured(r.date), page.Machine())
 	fmt.Fprintf(&b, "CPU time of the whole collector for each collection, in milliseconds, and how often that is the "+
 		"receiver's own:\n\n%s\n", r.table(func(s sizeCosts, c cost) string {
 		return fmt.Sprintf("%s, × %.1f", milliseconds(c.cpu), float64(c.cpu)/float64(s.costs[0].cpu))

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func (r *report) whole() bool {
 // text is what the page says.
 func (r *report) text(ctx context.Context) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured on %s, with %s.\n\n", r.date.Format("2 January 2006"), runtime.Version())
+	fmt.Fprintf(&b, "%s\n\n", page.Measured(r.date))
 	fmt.Fprintf(&b, "### In time, on one machine\n\n%s. Nanoseconds. In "+
 		"each cell:\nwhat the hooks add to a call, and the ratio of with to without, both as the median of %d pairs; in "+
 		"brackets the\nquartiles of the ratio.\n\n", page.Machine(), *hostPairs)

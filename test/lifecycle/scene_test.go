@@ -102,11 +102,16 @@ func newCluster(ctx context.Context, t *testing.T) *cluster {
 	}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Stop()) })
-	c := &cluster{Broker: b}
-	c.oracle, err = b.Oracle()
+	return connect(t, b, b.Oracle)
+}
+
+// connect makes the clients of a cluster that no view sees.
+func connect(t *testing.T, b *kafka.Broker, oracle func() (*kafka.Oracle, error)) *cluster {
+	t.Helper()
+	o, err := oracle()
 	require.NoError(t, err)
-	t.Cleanup(c.oracle.Close)
-	c.admin = c.oracle.Admin()
+	t.Cleanup(o.Close)
+	c := &cluster{Broker: b, oracle: o, admin: o.Admin()}
 	c.hidden = c.tls(t)
 	return c
 }

@@ -51,12 +51,7 @@ func (s *scene) logTruncated(t *testing.T) {
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, brokers.Stop()) })
-	c := &cluster{Broker: brokers.Brokers[witness]}
-	c.oracle, err = brokers.Oracle()
-	require.NoError(t, err)
-	t.Cleanup(c.oracle.Close)
-	c.admin = c.oracle.Admin()
-	c.hidden = c.tls(t)
+	c := connect(t, brokers.Brokers[witness], brokers.Oracle)
 
 	topic, behind, ahead := named(t, "t"), named(t, "behind"), named(t, "ahead")
 	c.replicated(t, topic, leader+1, follower+1)

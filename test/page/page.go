@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,6 +71,11 @@ func Signed(x float64) string {
 		return "−" + Number(-x)
 	}
 	return "+" + Number(max(x, 0))
+}
+
+// Measured says when, and with what.
+func Measured(date time.Time) string {
+	return fmt.Sprintf("Measured on %s, with %s.", date.Format("2 January 2006"), runtime.Version())
 }
 
 // Machine is what was measured on.
