@@ -327,6 +327,7 @@ type KafkaOffsetValue struct {
 	Time        uint64
 	Acked       uint64
 	Ordered     uint64
+	Committed   uint64
 	LeaderEpoch int32
 	Source      uint8
 	Pad         [3]uint8
@@ -683,7 +684,7 @@ type KafkaTxnOffset struct {
 	Key           KafkaOffsetKey
 	ProducerKey   uint64
 	Next          uint64
-	Acked         uint64
+	Asked         uint64
 	Offset        int64
 	LeaderEpoch   int32
 	ProducerEpoch uint16

@@ -27,10 +27,14 @@ static __always_inline void offset_key_fill(const struct stream *s, __u64 group,
 	k->pad = 0;
 }
 
-static __always_inline void offset_put(const struct offset_key *k, const struct offset_value *v)
+/* In place of what is known, if anything is. */
+static __always_inline void offset_put(const struct offset_key *k, struct offset_value *v,
+				       const struct offset_value *known)
 {
 	__u64 when = v->acked ? v->acked : v->time;
 
+	if (known && known->committed > v->committed)
+		v->committed = known->committed;
 	if (!bpf_map_update_elem(&offsets, k, v, BPF_ANY))
 		return;
 	if (bpf_map_update_elem(&refused, k, &when, BPF_ANY))
@@ -39,12 +43,14 @@ static __always_inline void offset_put(const struct offset_key *k, const struct 
 		drop(DROP_OFFSETS_FULL);
 }
 
-static __always_inline void offset_put_newer(const struct offset_key *k, const struct offset_value *v)
+static __always_inline void offset_put_newer(const struct offset_key *k, struct offset_value *v)
 {
-	struct offset_value *old = bpf_map_lookup_elem(&offsets, k);
+	struct offset_value *known = bpf_map_lookup_elem(&offsets, k);
 
-	if (!old || old->time <= v->time)
-		offset_put(k, v);
+	if (!known || known->time <= v->time)
+		offset_put(k, v, known);
+	else if (known->committed < v->committed)
+		known->committed = v->committed;
 }
 
 static __always_inline void count_commit(struct run *r, struct stream *s)
@@ -92,6 +98,7 @@ static __noinline void sink_commit_answered(struct run *r, struct stream *s)
 		v.time = asked.time + COMMIT_MAX_NS; /* read late: somebody else may have committed since */
 	v.acked = s->now;
 	v.ordered = asked.time;
+	v.committed = s->request.time;
 	v.offset = asked.value;
 	v.leader_epoch = asked.leader_epoch;
 	v.source = OFFSET_COMMIT;
@@ -129,7 +136,7 @@ static __noinline void sink_offset_fetched(struct run *r, struct stream *s)
 	v.acked = s->now;
 	v.leader_epoch = s->regs[REG_LEADER_EPOCH];
 	v.source = v.offset < 0 ? OFFSET_DELETED : OFFSET_FETCH;
-	offset_put(&k, &v);
+	offset_put(&k, &v, known);
 }
 
 /* OffsetDelete: the broker has none any more. */
@@ -146,5 +153,5 @@ static __noinline void sink_offset_deleted(struct stream *s)
 	v.acked = s->now;
 	v.leader_epoch = -1;
 	v.source = OFFSET_DELETED;
-	offset_put(&k, &v);
+	offset_put(&k, &v, bpf_map_lookup_elem(&offsets, &k));
 }

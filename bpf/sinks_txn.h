@@ -54,8 +54,8 @@ static __always_inline struct txn_producer *txn_producer(__u64 key, __s64 id, __
 }
 
 /* False if there is no room for it. */
-static __noinline bool txn_put(struct run *r, struct stream *s, const struct offset_key *k,
-			       const struct pending_value *asked)
+static __noinline bool txn_put(struct run *r, struct stream *s, const struct offset_key *k, __s64 offset,
+			       __s32 leader_epoch)
 {
 	__u64 key = producer_key(r->connection, r->connection->role, s->request.producer);
 	struct txn_producer *p = txn_producer(key, s->request.producer, s->now);
@@ -74,17 +74,17 @@ static __noinline bool txn_put(struct run *r, struct stream *s, const struct off
 	if (known) { /* again within the transaction, or one that was fenced has left it */
 		if (!same_place(&known->key, k) || known->producer_key != key)
 			return false;
-		known->offset = asked->value;
-		known->leader_epoch = asked->leader_epoch;
-		known->acked = s->now;
+		known->offset = offset;
+		known->leader_epoch = leader_epoch;
+		known->asked = s->request.time;
 		known->producer_epoch = s->request.producer_epoch;
 		return true;
 	}
 	v.key = *k;
 	v.producer_key = key;
-	v.offset = asked->value;
-	v.leader_epoch = asked->leader_epoch;
-	v.acked = s->now;
+	v.offset = offset;
+	v.leader_epoch = leader_epoch;
+	v.asked = s->request.time;
 	v.producer_epoch = s->request.producer_epoch;
 	if (bpf_map_update_elem(&txn_offsets, &id, &v, BPF_NOEXIST))
 		return false;
@@ -106,6 +106,7 @@ static __noinline void offset_unknown(const struct stream *s, const struct offse
 	v.offset = OFFSET_NONE;
 	v.time = s->now;
 	v.acked = s->now;
+	v.committed = s->request.time;
 	v.source = OFFSET_UNKNOWN;
 	offset_put_newer(k, &v);
 }
@@ -118,13 +119,14 @@ static __noinline void sink_txn_commit_answered(struct run *r, struct stream *s)
 
 	if (!commit_acknowledged(r, s, &k, &asked, &known))
 		return;
-	if (known && asked.value >= 0 && txn_put(r, s, &k, &asked))
+	if (!known) {
+		drop(DROP_PENDING_MISSING);
+		asked.value = OFFSET_NONE;
+	}
+	if (txn_put(r, s, &k, asked.value, asked.leader_epoch))
 		return;
 	/* the transaction's end will change the offset to one that is not known */
-	if (!known)
-		drop(DROP_PENDING_MISSING);
-	else if (asked.value >= 0)
-		drop(DROP_TXN_FULL);
+	drop(DROP_TXN_FULL);
 	offset_unknown(s, &k);
 }
 
@@ -143,10 +145,9 @@ static __always_inline bool clusters_differ(__u64 link, __u64 other)
 /* One offset of a committed transaction comes into force. */
 static __noinline void txn_apply(struct stream *s, const struct txn_offset *o)
 {
-	struct offset_value v = {}, *old = bpf_map_lookup_elem(&offsets, &o->key);
+	struct offset_value v = {}, *known = bpf_map_lookup_elem(&offsets, &o->key);
 
-	/* a group's coordinator goes by the order of the commits, not of the transactions' ends */
-	if (old && old->source == OFFSET_COMMIT && old->acked > o->acked)
+	if (known && known->committed > o->asked)
 		return;
 	v.offset = o->offset;
 	v.leader_epoch = o->leader_epoch;
@@ -154,14 +155,19 @@ static __noinline void txn_apply(struct stream *s, const struct txn_offset *o)
 	if (s->kind == DIR_RESPONSE && v.time > s->request.time + COMMIT_MAX_NS)
 		v.time = s->request.time + COMMIT_MAX_NS; /* read late */
 	v.acked = s->now;
-	v.ordered = o->acked;
+	v.ordered = o->asked;
+	v.committed = o->asked;
 	v.source = OFFSET_TXN;
 	if (clusters_differ(o->key.link, s->request.link)) {
 		drop(DROP_TXN_LOST);
 		v.offset = OFFSET_NONE;
+	}
+	if (v.offset < 0) {
+		v.offset = OFFSET_NONE;
+		v.ordered = 0;
 		v.source = OFFSET_UNKNOWN;
 	}
-	offset_put(&o->key, &v);
+	offset_put(&o->key, &v, known);
 }
 
 /* Takes one offset a call off the producer's list, which REG_TXN goes along; false at its end. */

@@ -224,11 +224,12 @@ enum offset_source {
 
 struct offset_value {
 	__s64 offset;
-	__u64 time;    /* from when on this is known to be true */
-	__u64 acked;   /* when the response came */
-	__u64 ordered; /* OFFSET_COMMIT: when it was asked for; OFFSET_TXN: when the commit was acknowledged, before the
-			* transaction's end; else 0
-			*/
+	__u64 time;	 /* from when on this is known to be true */
+	__u64 acked;	 /* when the response came */
+	__u64 ordered;	 /* OFFSET_COMMIT and OFFSET_TXN: when the commit was asked for, or what confirmed it; else 0 */
+	__u64 committed; /* when the newest commit was asked for, also of an offset that is not known; 0: none was seen.
+			  * A group's coordinator goes by the order of commits, not of the transactions' ends.
+			  */
 	__s32 leader_epoch;
 	__u8 source;
 	__u8 pad[3];
@@ -306,8 +307,8 @@ struct txn_offset {
 	struct offset_key key;
 	__u64 producer_key;
 	__u64 next; /* 0: the last one */
-	__u64 acked;
-	__s64 offset;
+	__u64 asked;
+	__s64 offset; /* less than nothing: not known */
 	__s32 leader_epoch;
 	__u16 producer_epoch;
 	__u16 pad;

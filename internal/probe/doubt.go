@@ -63,34 +63,34 @@ func (p *Probe) doubt(now uint64) error {
 	if errRequests != nil || len(commits)+len(ends) == 0 {
 		return errRequests
 	}
-	unknown := make(map[bpf.KafkaOffsetKey]uint64) // when the commit was sent
+	unknown := make(map[bpf.KafkaOffsetKey]doubtful)
 	errs := []error{p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
 		link := commits[bpf.KafkaRequestKey{Connection: k.Connection, Correlation: k.Correlation}]
 		if link != 0 && v.Group != 0 {
 			key := bpf.KafkaOffsetKey{Link: link, Group: v.Group, Topic: k.Topic, Partition: k.Partition}
-			unknown[key] = max(unknown[key], v.Time)
+			unknown[key] = unknown[key].or(doubtful{sent: v.Time, committed: v.Time})
 		}
 	})}
 	if len(ends) > 0 {
 		errs = append(errs, p.doubtTransactions(ends, unknown))
 	}
-	for key, sent := range unknown {
-		errs = append(errs, p.offsetUnknown(key, sent))
+	for key, d := range unknown {
+		errs = append(errs, p.offsetUnknown(key, d))
 	}
 	return errors.Join(errs...)
 }
 
 // doubtTransactions adds to unknown the offsets that one of ends, commits of a transaction, may have brought into
 // force.
-func (p *Probe) doubtTransactions(ends map[producer]uint64, unknown map[bpf.KafkaOffsetKey]uint64) error {
+func (p *Probe) doubtTransactions(ends map[producer]uint64, unknown map[bpf.KafkaOffsetKey]doubtful) error {
 	m := &p.objects.KafkaMaps
 	ids := make(map[uint64]int64)
 	errProducers := p.reader.producers.each(m.TxnProducers, func(k *uint64, v *bpf.KafkaTxnProducer) {
 		ids[*k] = v.Producer
 	})
 	errOffsets := p.reader.txnOffsets.each(m.TxnOffsets, func(_ *uint64, v *bpf.KafkaTxnOffset) {
-		if sent := ends[p.producer(v.Key.Link, ids[v.ProducerKey])]; sent > v.Acked {
-			unknown[v.Key] = max(unknown[v.Key], sent)
+		if sent := ends[p.producer(v.Key.Link, ids[v.ProducerKey])]; sent > v.Asked {
+			unknown[v.Key] = unknown[v.Key].or(doubtful{sent: sent})
 		}
 	})
 	return errors.Join(errProducers, errOffsets)
@@ -106,18 +106,38 @@ func asked(v *bpf.KafkaOffsetValue) uint64 {
 	return v.Time
 }
 
+// doubtful is what makes an offset not known.
+type doubtful struct {
+	sent uint64 // the request, a commit or the end of a transaction
+	// A commit's, which a transaction that has only older ones does not make known again; the end of a transaction, when
+	// it is answered after all, does.
+	committed uint64
+}
+
+func (d doubtful) or(other doubtful) doubtful {
+	return doubtful{max(d.sent, other.sent), max(d.committed, other.committed)}
+}
+
 // offsetUnknown notes that an offset may have changed: a commit was sent, and its answer was not seen.
-func (p *Probe) offsetUnknown(key bpf.KafkaOffsetKey, sent uint64) error {
+func (p *Probe) offsetUnknown(key bpf.KafkaOffsetKey, d doubtful) error {
 	var known bpf.KafkaOffsetValue
 	switch err := p.objects.Offsets.Lookup(&key, &known); {
 	case errors.Is(err, ebpf.ErrKeyNotExist):
 	case err != nil:
 		return fmt.Errorf("reading map %s: %w", p.objects.Offsets, err)
-	case asked(&known) >= sent:
+	case known.Source == uint8(bpf.KafkaOffsetSourceOFFSET_UNKNOWN):
+		if known.Time >= d.sent && known.Committed >= d.committed {
+			return nil
+		}
+		d = d.or(doubtful{known.Time, known.Committed})
+	case asked(&known) >= d.sent:
 		return nil // something newer is known
+	default:
+		d.committed = max(d.committed, known.Committed)
 	}
 	err := p.objects.Offsets.Put(&key, &bpf.KafkaOffsetValue{
-		Offset: -1, Time: sent, Acked: sent, LeaderEpoch: -1, Source: uint8(bpf.KafkaOffsetSourceOFFSET_UNKNOWN),
+		Offset: -1, Time: d.sent, Acked: d.sent, Committed: d.committed, LeaderEpoch: -1,
+		Source: uint8(bpf.KafkaOffsetSourceOFFSET_UNKNOWN),
 	})
 	if err != nil {
 		return fmt.Errorf("writing map %s: %w", p.objects.Offsets, err)

@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func TestUnansweredTransactionsAreDoubted(t *testing.T) {
 		now := monotonic()
 		var ids []uint64
 		require.NoError(t, p.reader.txnOffsets.each(p.objects.TxnOffsets, func(id *uint64, v *bpf.KafkaTxnOffset) {
-			v.Acked = now - uint64(time.Minute)
+			v.Asked = now - uint64(time.Minute)
 			ids = append(ids, *id)
 			require.NoError(t, p.objects.TxnOffsets.Put(*id, v))
 		}))
@@ -106,4 +107,57 @@ func TestUnansweredTransactionsAreDoubted(t *testing.T) {
 		assert.Equal(t, commit, v.Source == uint8(bpf.KafkaOffsetSourceOFFSET_UNKNOWN))
 		require.NoError(t, p.objects.TxnOffsets.Lookup(ids[0], &bpf.KafkaTxnOffset{}), "the client may ask again")
 	}
+}
+
+// What makes an offset doubtful decides what makes it known again: the answer to the end of a transaction brings the
+// offset of its commit into force, unless a later commit has not been answered.
+func TestAnsweredEndsOfTransactionsAfterDoubt(t *testing.T) {
+	for name, unanswered := range map[string]bool{"the end alone": false, "a later commit too": true} {
+		t.Run(name, func(t *testing.T) {
+			p := detached(t)
+			c := transaction(t, p)
+			if unanswered {
+				require.NoError(t, p.Feed(c, Sent, txnCommitRequest(11, "g", "t", 30)))
+			}
+			require.NoError(t, p.Feed(c, Sent, endRequest(12, true)))
+			past(t, p, commitAge+time.Second)
+			for range 2 {
+				s := snapshot(t, p)
+				require.Len(t, s.Offsets, 1)
+				require.Equal(t, state.OffsetUnknown, s.Offsets[0].Source)
+			}
+			retry := *c
+			retry.Key, retry.Local = 2, netip.AddrPortFrom(c.Local.Addr(), c.Local.Port()+1)
+			require.NoError(t, p.Feed(&retry, Sent, endRequest(13, true)))
+			require.NoError(t, p.Feed(&retry, Received, frame(int32(13), int32(0), int16(0))))
+			want := int64(20)
+			if unanswered {
+				want = -1
+			}
+			assert.Equal(t, []int64{want}, offsets(snapshot(t, p)))
+		})
+	}
+}
+
+// past has everything in the maps of commits and transactions be older by so much.
+func past(t *testing.T, p *Probe, age time.Duration) {
+	t.Helper()
+	by := uint64(age)
+	m := &p.objects.KafkaMaps
+	require.NoError(t, p.reader.requests.each(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
+		v.Time -= by
+		require.NoError(t, m.Requests.Put(k, v))
+	}))
+	require.NoError(t, p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
+		v.Time -= by
+		require.NoError(t, m.Pending.Put(k, v))
+	}))
+	require.NoError(t, p.reader.txnOffsets.each(m.TxnOffsets, func(id *uint64, v *bpf.KafkaTxnOffset) {
+		v.Asked -= by
+		require.NoError(t, m.TxnOffsets.Put(*id, v))
+	}))
+	require.NoError(t, p.reader.offsets.each(m.Offsets, func(k *bpf.KafkaOffsetKey, v *bpf.KafkaOffsetValue) {
+		v.Time, v.Acked, v.Ordered, v.Committed = v.Time-by, v.Acked-by, v.Ordered-by, v.Committed-by
+		require.NoError(t, m.Offsets.Put(k, v))
+	}))
 }

@@ -23,7 +23,7 @@ func (p *Probe) sweepTransactions(now uint64, idle time.Duration) error {
 	})
 	errOffsets := p.reader.txnOffsets.removeIf(m.TxnOffsets, func(_ *uint64, v *bpf.KafkaTxnOffset) bool {
 		kept, there := kept[v.ProducerKey]
-		return !kept && (there || older(now, v.Acked, openTransaction))
+		return !kept && (there || older(now, v.Asked, openTransaction))
 	})
 	return errors.Join(errProducers, remove(m.TxnProducers, producers), errOffsets)
 }

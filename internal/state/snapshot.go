@@ -98,8 +98,8 @@ type Offset struct {
 	Offset    int64
 	Since     uint64 // it was true from then on: when acknowledged, or when an OffsetFetch was sent
 	Acked     uint64 // when the response came
-	// Ordered of an OffsetCommitted is when it was asked for; of an OffsetTransaction, when the commit was acknowledged,
-	// before the transaction's end. For others it means nothing.
+	// Ordered of an OffsetCommitted or OffsetTransaction is when the commit was asked for (not the transaction's end), or
+	// the OffsetFetch that confirmed it. For others it means nothing.
 	Ordered uint64
 }
 

@@ -45,7 +45,7 @@ type transactionKey struct {
 type openOffset struct {
 	offset int64
 	epoch  int16
-	acked  int
+	asked  int
 }
 
 type acknowledgements struct{ accepted, released, rejected uint64 }
@@ -74,7 +74,7 @@ func (m *model) groupReport(w *want, at place, topic name, partition int32) {
 	switch w.sink {
 	case schema.SinkOffsetDeleted:
 		if w.number(schema.RegTopError) == 0 && w.number(schema.RegError) == 0 && topic.usable() && at.asked.group.usable() {
-			m.offsets[offsetKey{at.client, at.asked.group, topic, partition}] = offsetValue{offset: -1, source: state.OffsetDeleted, since: at.now, acked: at.now}
+			m.putOffset(offsetKey{at.client, at.asked.group, topic, partition}, offsetValue{offset: -1, source: state.OffsetDeleted, since: at.now})
 		}
 	case schema.SinkGroupDeleted:
 		if group := w.name(schema.RegGroup); w.number(schema.RegError) == 0 && group.usable() {
@@ -169,7 +169,7 @@ func (m *model) transactionCommit(at place, key offsetKey, offset int64) {
 	if m.transactions[t] == nil {
 		m.transactions[t] = map[offsetKey]openOffset{}
 	}
-	m.transactions[t][key] = openOffset{offset, at.asked.transaction.epoch, at.now}
+	m.transactions[t][key] = openOffset{offset, at.asked.transaction.epoch, at.askedAt}
 }
 
 func (m *model) transaction(at place, producer int64) transactionKey {
@@ -194,10 +194,14 @@ func (m *model) transactionEnd(w *want, at place) {
 	for key, o := range m.transactions[t] {
 		known := m.offsets[key]
 		if !end.committed || o.epoch != end.epoch && (!marker || o.epoch+1 != end.epoch) ||
-			known.source == state.OffsetCommitted && known.acked > o.acked {
+			known.committed > o.asked {
 			continue
 		}
-		m.offsets[key] = offsetValue{offset: o.offset, source: state.OffsetTransaction, since: at.now, acked: at.now}
+		v := offsetValue{offset: o.offset, source: state.OffsetTransaction, since: at.now, committed: o.asked}
+		if o.offset < 0 {
+			v.offset, v.source = -1, state.OffsetUnknown
+		}
+		m.putOffset(key, v)
 	}
 	delete(m.transactions, t)
 }

@@ -45,8 +45,9 @@ type offsetKey struct {
 type offsetValue struct {
 	offset int64
 	source state.OffsetSource
-	since  int // not compared: kernel times are not logical
-	acked  int // likewise
+	// Times are not compared: the kernel's are not logical.
+	since     int
+	committed int // when the newest commit was asked for
 }
 
 type partitionKey struct {
@@ -157,18 +158,18 @@ func (m *model) apply(w *want, at place) {
 			return
 		}
 		key := offsetKey{at.client, at.asked.group, topic, partition}
-		v := offsetValue{offset: known.value, source: state.OffsetCommitted, since: at.now, acked: at.now}
-		switch {
-		case !wasAsked:
+		v := offsetValue{offset: known.value, source: state.OffsetCommitted, since: at.now, committed: at.askedAt}
+		if !wasAsked {
 			m.drops["pending_missing"]++
+		}
+		if !wasAsked || v.offset < 0 {
 			v.offset, v.source = -1, state.OffsetUnknown
-		case v.offset < 0:
-			v.offset, v.source = -1, state.OffsetUnknown
-		case at.asked.key == apiTxnOffsetCommit:
-			m.transactionCommit(at, key, known.value)
+		}
+		if at.asked.key == apiTxnOffsetCommit {
+			m.transactionCommit(at, key, v.offset)
 			return
 		}
-		m.offsets[key] = v
+		m.putOffset(key, v)
 	case schema.SinkOffsetFetched:
 		m.offsetFetched(w, at, topic, partition)
 	case schema.SinkListAnswered:
@@ -235,6 +236,12 @@ func (m *model) apply(w *want, at place) {
 	}
 }
 
+// putOffset puts an offset in place of the one before, whose commit it comes after.
+func (m *model) putOffset(key offsetKey, v offsetValue) {
+	v.committed = max(v.committed, m.offsets[key].committed)
+	m.offsets[key] = v
+}
+
 func (m *model) offsetFetched(w *want, at place, topic name, partition int32) {
 	group := w.name(schema.RegGroup)
 	if group.kind == nameNone {
@@ -253,11 +260,11 @@ func (m *model) offsetFetched(w *want, at place, topic name, partition int32) {
 		m.offsets[key] = known
 		return
 	}
-	v := offsetValue{offset: w.number(schema.RegOffset), source: state.OffsetFetched, since: at.askedAt, acked: at.now}
+	v := offsetValue{offset: w.number(schema.RegOffset), source: state.OffsetFetched, since: at.askedAt}
 	if v.offset < 0 {
 		v.source = state.OffsetDeleted
 	}
-	m.offsets[key] = v
+	m.putOffset(key, v)
 }
 
 // supersedes: ends of a log grow, so a lower one counts only if it was asked for after the higher one came.
@@ -325,7 +332,7 @@ func (m *model) check(k *kernel, role state.Role) error {
 	for _, o := range s.Offsets {
 		if c, ok := client(o.Link); ok {
 			key := offsetKey{c, k.name(uint64(o.Group)), k.name(uint64(o.Topic)), o.Partition}
-			offsets[key] = offsetValue{offset: o.Offset, source: o.Source, since: m.offsets[key].since, acked: m.offsets[key].acked}
+			offsets[key] = offsetValue{o.Offset, o.Source, m.offsets[key].since, m.offsets[key].committed}
 		}
 	}
 	watermarks := map[partitionKey]watermark{}

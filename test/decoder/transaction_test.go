@@ -368,6 +368,61 @@ func TestTransactionOfANegativeOffset(t *testing.T) {
 	s.end(txnCommit, 0)
 	require.Equal(t, map[int32]int64{0: changedUnseen}, s.committed("g", "orders"))
 	require.Equal(t, none, s.left())
+	s.exchange("g", "orders", 1, 10)
+	s.txn(txnCommit, "g", "orders", 1, -5)
+	require.Equal(t, counting(1, 10), s.committed("g", "orders"), "while the transaction is open")
+	s.end(txnAbort, 0)
+	require.Equal(t, counting(1, 10), s.committed("g", "orders"))
+}
+
+// What is not known of a partition may be newer than what a transaction has of it: its end does not make it known.
+func TestTransactionOverUnknown(t *testing.T) {
+	type step func(s *situation, p transaction)
+	for name, c := range map[string]struct {
+		then step
+		want map[int32]state.OffsetSource
+	}{
+		"commit of the transaction, without room": {func(s *situation, p transaction) {
+			other := s.another()
+			request, response := other.commit("h", "u", 200, 1)
+			other.feed(true, request)
+			s.txn(p, "g", "t", 1, 5000)
+			other.feed(false, response) // and room again
+		}, map[int32]state.OffsetSource{0: state.OffsetUnknown}},
+		"commit of the transaction, not an offset": {func(s *situation, p transaction) {
+			s.txn(p, "g", "t", 1, -1)
+		}, map[int32]state.OffsetSource{0: state.OffsetUnknown}},
+		"... and another looks": {func(s *situation, p transaction) {
+			s.txn(p, "g", "t", 1, -1)
+			s.offsetFetch("g", "t", 0, 7)
+		}, map[int32]state.OffsetSource{0: state.OffsetUnknown}},
+		"plain commit, not an offset": {func(s *situation, _ transaction) {
+			s.exchange("g", "t", 1, -1)
+		}, map[int32]state.OffsetSource{0: state.OffsetUnknown}},
+		"plain commit, not an offset, and another looks": {func(s *situation, _ transaction) {
+			s.exchange("g", "t", 1, -1)
+			s.offsetFetch("g", "t", 0, 5000)
+		}, map[int32]state.OffsetSource{0: state.OffsetFetched}},
+		"plain commit, and another looks": {func(s *situation, _ transaction) {
+			s.exchange("g", "t", 1, 4000)
+			s.offsetFetch("g", "t", 0, 5000)
+		}, map[int32]state.OffsetSource{0: state.OffsetFetched}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := roomy
+			o.Pending = 64
+			s := situate(t, o)
+			s.requireUnderstands(t, "before")
+			p := transaction{producer: 7, epoch: 1, committed: true}
+			s.txn(p, "g", "t", 1, 100)
+			c.then(s, p)
+			s.end(p, 0)
+			require.Equal(t, c.want, s.sources("g", "t"))
+			s.txn(p, "g", "t", 1, 6000)
+			s.end(p, 0)
+			require.Equal(t, counting(1, 6000), s.committed("g", "t"))
+		})
+	}
 }
 
 // A marker comes over a connection of its own, from another broker, for several producers. With KIP-890 its epoch is
