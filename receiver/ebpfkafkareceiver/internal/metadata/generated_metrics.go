@@ -265,6 +265,7 @@ func (m *metricKafkaConsumerAssignment) recordDataPoint(start pcommon.Timestamp,
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(4)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -320,6 +321,7 @@ func (m *metricKafkaConsumerLag) recordDataPoint(start pcommon.Timestamp, ts pco
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(4)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -375,6 +377,7 @@ func (m *metricKafkaConsumerOffset) recordDataPoint(start pcommon.Timestamp, ts 
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(4)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -430,6 +433,7 @@ func (m *metricKafkaConsumerPosition) recordDataPoint(start pcommon.Timestamp, t
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(3)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -484,6 +488,7 @@ func (m *metricKafkaConsumerGroupCommitAge) recordDataPoint(start pcommon.Timest
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(3)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetDoubleValue(val)
@@ -540,6 +545,7 @@ func (m *metricKafkaConsumerGroupCommits) recordDataPoint(start pcommon.Timestam
 		return
 	}
 	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(2)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -596,6 +602,7 @@ func (m *metricKafkaConsumerGroupLag) recordDataPoint(start pcommon.Timestamp, t
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(3)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -650,6 +657,7 @@ func (m *metricKafkaConsumerGroupLagSum) recordDataPoint(start pcommon.Timestamp
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(2)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -703,6 +711,7 @@ func (m *metricKafkaConsumerGroupLagTime) recordDataPoint(start pcommon.Timestam
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(3)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetDoubleValue(val)
@@ -809,6 +818,7 @@ func (m *metricKafkaConsumerGroupOffset) recordDataPoint(start pcommon.Timestamp
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(3)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -863,6 +873,7 @@ func (m *metricKafkaConsumerGroupOffsetSum) recordDataPoint(start pcommon.Timest
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(2)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -916,6 +927,7 @@ func (m *metricKafkaConsumerGroupOffsetTime) recordDataPoint(start pcommon.Times
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(3)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetDoubleValue(val)
@@ -1078,6 +1090,7 @@ func (m *metricKafkaConsumerGroupState) recordDataPoint(start pcommon.Timestamp,
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(2)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -1131,6 +1144,7 @@ func (m *metricKafkaPartitionCurrentOffset) recordDataPoint(start pcommon.Timest
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(2)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -1184,6 +1198,7 @@ func (m *metricKafkaPartitionLastStableOffset) recordDataPoint(start pcommon.Tim
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(2)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -1237,6 +1252,7 @@ func (m *metricKafkaPartitionOldestOffset) recordDataPoint(start pcommon.Timesta
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(2)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
@@ -1290,6 +1306,7 @@ func (m *metricKafkaPartitionWatermarkAge) recordDataPoint(start pcommon.Timesta
 		return
 	}
 	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(2)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetDoubleValue(val)
@@ -1345,6 +1362,7 @@ func (m *metricKafkaShareGroupAcknowledged) recordDataPoint(start pcommon.Timest
 		return
 	}
 	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.Attributes().EnsureCapacity(4)
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
