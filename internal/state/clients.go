@@ -19,7 +19,6 @@ type position struct {
 // own, and where it reads.
 func (u *update) publishClients() {
 	positions := u.findPositions()
-	u.view.Clients = make([]ClientPartition, 0, len(u.places)+len(positions))
 	for i := range u.places {
 		c := &u.places[i]
 		if c.twice {

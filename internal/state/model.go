@@ -28,6 +28,7 @@ type Model struct {
 	epochs  map[groupLabels]groupEpoch
 	held    Held
 	void    []Offset
+	reused  reused
 }
 
 // Held counts what the last View left out because something is not known yet.
@@ -49,17 +50,29 @@ func (m *Model) Held() Held { return m.held }
 // deleted. Whoever holds the snapshots may forget them, and should: what deleted them will be forgotten, too.
 func (m *Model) Void() []Offset { return m.void }
 
-// Update makes the View of a snapshot. Snapshots must come in order.
+// Update makes the View of a snapshot. Snapshots must come in order. The View holds until the next Update.
 func (m *Model) Update(s *Snapshot) *View {
+	r := &m.reused
+	r.view = View{
+		Time:       s.Time,
+		Groups:     emptied(r.view.Groups, len(s.Offsets)),
+		Partitions: emptied(r.view.Partitions, len(s.Watermarks)),
+		Clients:    emptied(r.view.Clients, len(s.Offsets)),
+	}
 	u := &update{
 		Snapshot:    s,
 		model:       m,
-		view:        &View{Time: s.Time},
+		view:        &r.view,
 		clusters:    joinClusters(s),
 		links:       make(map[LinkID]*linkState, len(s.Links)),
 		topicStates: make(map[clusterTopic]topicState),
 		groupStates: make(map[NameID]groupState),
 		topicIndex:  make(map[clusterTopic]int32),
+
+		places:         emptied(r.places, len(s.Offsets)),
+		partitions:     emptied(r.partitions, len(s.Watermarks)),
+		placeIndex:     r.placeIndex.emptied(len(s.Offsets)),
+		partitionIndex: r.partitionIndex.emptied(len(s.Watermarks)),
 	}
 	m.held, m.void = Held{}, m.void[:0]
 	u.joinLinks()
@@ -72,6 +85,7 @@ func (m *Model) Update(s *Snapshot) *View {
 	u.publish()
 	u.count()
 	u.publishMembers()
+	r.places, r.partitions = u.places, u.partitions
 	return u.view
 }
 
@@ -100,7 +114,8 @@ type update struct {
 	coordinated map[heartbeat]bool
 
 	// What the indices stand for, and where to find them: topics by cluster and name, partitions by topic
-	// and number, groups' places by partition and group.
+	// and number, groups' places by partition and group. Several groups have offsets in one partition, and who commits
+	// also fetches: there are hardly more partitions than watermarks.
 	topics         []topic
 	groups         []string
 	partitions     []partition

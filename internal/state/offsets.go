@@ -68,8 +68,6 @@ func (o *Offset) asked() uint64 {
 // known from several links: from both ends of a connection, or from the members before and after a
 // rebalance.
 func (u *update) joinOffsets() {
-	u.placeIndex = make(map[uint64]int32, len(u.Offsets))
-	u.places = make([]place, 0, len(u.Offsets))
 	deleted := false
 	for i := range u.Offsets {
 		o := &u.Offsets[i]
@@ -234,7 +232,6 @@ func (u *update) findConfirmations(idle time.Duration) {
 // publish fills the View's groups, partitions and clients.
 func (u *update) publish() {
 	u.holdBackUnnamed()
-	u.view.Partitions = make([]Partition, 0, len(u.partitions))
 	for i := range u.partitions {
 		p := &u.partitions[i]
 		if !p.wanted || p.twice {
@@ -252,7 +249,6 @@ func (u *update) publish() {
 			u.view.Partitions = append(u.view.Partitions, row)
 		}
 	}
-	u.view.Groups = make([]GroupPartition, 0, len(u.places))
 	for i := range u.places {
 		c := &u.places[i]
 		if c.newest.Source == OffsetDeleted || c.twice || !c.wanted {

@@ -8,8 +8,8 @@ import "time"
 // none at all: whatever is not known, or no longer fresh, has its Has field false.
 //
 // Every slice may come in any order, but holds each key once. Strings are as they were on the wire and may be invalid
-// UTF-8. An empty Cluster means that the cluster's id is not known yet. Whoever holds a View may read it from several
-// goroutines and must not change it.
+// UTF-8. An empty Cluster means that the cluster's id is not known yet. It holds until the Model's next Update; until
+// then it may be read from several goroutines, and must not be changed.
 type View struct {
 	// Time is the moment at which the values were read.
 	Time time.Time

@@ -88,9 +88,6 @@ func (p *partition) current() seen {
 }
 
 func (u *update) joinWatermarks() {
-	// Several groups have offsets in one partition, and who commits also fetches: there are hardly more.
-	u.partitionIndex = make(map[uint64]int32, len(u.Watermarks))
-	u.partitions = make([]partition, 0, len(u.Watermarks))
 	indices := make([]int32, len(u.Watermarks)) // -1: left out
 	before := make([]uint64, len(u.Watermarks)) // what was said until then is not true any more
 	for i, w := range u.Watermarks {
