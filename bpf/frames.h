@@ -271,6 +271,8 @@ static __noinline long end_request(struct run *r, struct stream *s)
 	v.isolation = s->regs[REG_ISOLATION];
 	v.follower = s->api == API_FETCH && (__s64)s->regs[REG_REPLICA] >= 0;
 	v.committed = s->regs[REG_COMMITTED];
+	if (s->api == API_END_TXN && c->role == ROLE_CLIENT)
+		txn_ending(c, v.producer, s->now);
 	v.ambiguous = bpf_map_lookup_elem(&requests, &k) != 0;
 	if (bpf_map_update_elem(&requests, &k, &v, BPF_ANY)) {
 		drop(DROP_REQUESTS_FULL);

@@ -685,6 +685,7 @@ type KafkaTxnOffset struct {
 	ProducerKey   uint64
 	Next          uint64
 	Asked         uint64
+	First         uint64
 	Offset        int64
 	LeaderEpoch   int32
 	ProducerEpoch uint16
@@ -696,6 +697,8 @@ type KafkaTxnProducer struct {
 	First    uint64
 	Time     uint64
 	Producer int64
+	Ending   uint64
+	Unsure   uint64
 }
 
 type KafkaWatermarkValue struct {

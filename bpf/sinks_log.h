@@ -102,6 +102,7 @@ static __noinline void sink_list_answered(struct run *r, struct stream *s)
 		v->last_stable = offset;
 	} else if (supersedes(offset, s->request.time, v->high_watermark, v->time)) {
 		v->high_watermark = offset;
+		v->last_stable = OFFSET_NONE; /* was true before */
 		v->time = s->now;
 		v->session = 0;
 	}

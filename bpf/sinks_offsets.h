@@ -47,10 +47,17 @@ static __always_inline void offset_put_newer(const struct offset_key *k, struct 
 {
 	struct offset_value *known = bpf_map_lookup_elem(&offsets, k);
 
-	if (!known || known->time <= v->time)
+	if (!known || (known->committed <= v->committed && known->time <= v->time))
 		offset_put(k, v, known);
 	else if (known->committed < v->committed)
 		known->committed = v->committed;
+}
+
+/* A transaction's end may not have reached the group's coordinator yet, so that a look tells what was before. */
+static __always_inline bool markers_pending(const struct offset_value *v, __u64 when)
+{
+	return (v->source == OFFSET_TXN || (v->source == OFFSET_UNKNOWN && v->ordered)) &&
+	       v->acked + TXN_MARKERS_NS > when;
 }
 
 static __always_inline void count_commit(struct run *r, struct stream *s)
@@ -107,6 +114,7 @@ static __noinline void sink_commit_answered(struct run *r, struct stream *s)
 		if (!known)
 			drop(DROP_PENDING_MISSING);
 		v.offset = OFFSET_NONE;
+		v.ordered = 0;
 		v.source = OFFSET_UNKNOWN;
 	}
 	offset_put_newer(&k, &v);
@@ -124,7 +132,7 @@ static __noinline void sink_offset_fetched(struct run *r, struct stream *s)
 	known = bpf_map_lookup_elem(&offsets, &k);
 	if (known && known->time > s->request.time)
 		return;
-	if (known && known->source == OFFSET_TXN && known->acked + TXN_MARKERS_NS > s->request.time)
+	if (known && markers_pending(known, s->request.time))
 		return;
 	v.offset = s->regs[REG_OFFSET];
 	if (known && (known->source == OFFSET_COMMIT || known->source == OFFSET_TXN) && known->offset == v.offset) {

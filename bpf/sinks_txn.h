@@ -53,18 +53,42 @@ static __always_inline struct txn_producer *txn_producer(__u64 key, __s64 id, __
 	return bpf_map_lookup_elem(&txn_producers, &key);
 }
 
-/* False if there is no room for it. */
-static __noinline bool txn_put(struct run *r, struct stream *s, const struct offset_key *k, __s64 offset,
-			       __s32 leader_epoch)
+/* A function of its own: the stack of those below is large already. */
+static __noinline void offset_unknown(const struct stream *s, const struct offset_key *k)
+{
+	struct offset_value v = {};
+
+	v.offset = OFFSET_NONE;
+	v.time = s->now;
+	v.acked = s->now;
+	v.ordered = s->request.time;
+	v.committed = s->request.time;
+	v.source = OFFSET_UNKNOWN;
+	offset_put_newer(k, &v);
+}
+
+enum txn_put {
+	TXN_NO_ROOM,
+	TXN_PUT,
+	TXN_PUT_UNSURE, /* in place of one that may have come into force */
+};
+
+static __noinline enum txn_put txn_put(struct run *r, struct stream *s, const struct offset_key *k, __s64 offset,
+				       __s32 leader_epoch)
 {
 	__u64 key = producer_key(r->connection, r->connection->role, s->request.producer);
 	struct txn_producer *p = txn_producer(key, s->request.producer, s->now);
 	struct txn_offset v = {}, *known;
+	bool unsure;
 	__u64 id;
 
 	if (!p)
-		return false;
+		return TXN_NO_ROOM;
 	p->time = s->now;
+	if (p->ending && p->ending < s->request.time) { /* the next transaction has begun */
+		p->unsure = p->ending;
+		p->ending = 0;
+	}
 	id = txn_offset_id(k, key);
 	known = bpf_map_lookup_elem(&txn_offsets, &id);
 	if (known && !p->first) { /* the walk that should have taken it off the list was cut short */
@@ -73,42 +97,31 @@ static __noinline bool txn_put(struct run *r, struct stream *s, const struct off
 	}
 	if (known) { /* again within the transaction, or one that was fenced has left it */
 		if (!same_place(&known->key, k) || known->producer_key != key)
-			return false;
+			return TXN_NO_ROOM;
+		unsure = known->asked < p->unsure;
 		known->offset = offset;
 		known->leader_epoch = leader_epoch;
 		known->asked = s->request.time;
 		known->producer_epoch = s->request.producer_epoch;
-		return true;
+		return unsure ? TXN_PUT_UNSURE : TXN_PUT;
 	}
 	v.key = *k;
 	v.producer_key = key;
 	v.offset = offset;
 	v.leader_epoch = leader_epoch;
 	v.asked = s->request.time;
+	v.first = s->now;
 	v.producer_epoch = s->request.producer_epoch;
 	if (bpf_map_update_elem(&txn_offsets, &id, &v, BPF_NOEXIST))
-		return false;
+		return TXN_NO_ROOM;
 	known = bpf_map_lookup_elem(&txn_offsets, &id);
 	if (!known)
-		return false;
+		return TXN_NO_ROOM;
 	known->next = exchange(&p->first, id);
 	if (exchange_holds(&p->first, id))
-		return true;
+		return TXN_PUT;
 	bpf_map_delete_elem(&txn_offsets, &id);
-	return false;
-}
-
-/* A function of its own: the stack of the one below is large already. */
-static __noinline void offset_unknown(const struct stream *s, const struct offset_key *k)
-{
-	struct offset_value v = {};
-
-	v.offset = OFFSET_NONE;
-	v.time = s->now;
-	v.acked = s->now;
-	v.committed = s->request.time;
-	v.source = OFFSET_UNKNOWN;
-	offset_put_newer(k, &v);
+	return TXN_NO_ROOM;
 }
 
 static __noinline void sink_txn_commit_answered(struct run *r, struct stream *s)
@@ -123,11 +136,14 @@ static __noinline void sink_txn_commit_answered(struct run *r, struct stream *s)
 		drop(DROP_PENDING_MISSING);
 		asked.value = OFFSET_NONE;
 	}
-	if (txn_put(r, s, &k, asked.value, asked.leader_epoch))
+	switch (txn_put(r, s, &k, asked.value, asked.leader_epoch)) {
+	case TXN_PUT:
 		return;
-	/* the transaction's end will change the offset to one that is not known */
-	drop(DROP_TXN_FULL);
-	offset_unknown(s, &k);
+	case TXN_NO_ROOM: /* the transaction's end will change the offset to one that is not known */
+		drop(DROP_TXN_FULL);
+	case TXN_PUT_UNSURE:
+		offset_unknown(s, &k);
+	}
 }
 
 /* The same client id and producer id may exist in two clusters. */
@@ -164,27 +180,35 @@ static __noinline void txn_apply(struct stream *s, const struct txn_offset *o)
 	}
 	if (v.offset < 0) {
 		v.offset = OFFSET_NONE;
-		v.ordered = 0;
 		v.source = OFFSET_UNKNOWN;
 	}
 	offset_put(&o->key, &v, known);
+}
+
+/* A producer has asked for the end of its transaction; or was told, at 0, that it has not ended. */
+static __noinline void txn_ending(const struct connection *c, __s64 producer, __u64 now)
+{
+	__u64 key = producer_key(c, ROLE_CLIENT, producer);
+	struct txn_producer *p = bpf_map_lookup_elem(&txn_producers, &key);
+
+	if (p && !(p->ending && now))
+		p->ending = now;
 }
 
 /* Takes one offset a call off the producer's list, which REG_TXN goes along; false at its end. */
 static __always_inline bool txn_walk(struct run *r, struct stream *s, __s64 producer, __u16 epoch, bool committed,
 				     bool marker)
 {
-	__u64 id = s->regs[REG_TXN];
+	__u64 id = s->regs[REG_TXN], key = producer_key(r->connection, marker ? ROLE_BROKER : ROLE_CLIENT, producer);
+	struct txn_producer *p = bpf_map_lookup_elem(&txn_producers, &key);
 	struct txn_offset o, *found;
 	bool ends;
 
+	if (!p)
+		return false;
 	if (!id) {
-		__u64 key = producer_key(r->connection, marker ? ROLE_BROKER : ROLE_CLIENT, producer);
-		struct txn_producer *p = bpf_map_lookup_elem(&txn_producers, &key);
-
-		if (!p)
-			return false;
 		p->time = s->now;
+		p->ending = 0;
 		id = exchange(&p->first, 0);
 	}
 	found = bpf_map_lookup_elem(&txn_offsets, &id);
@@ -197,7 +221,9 @@ static __always_inline bool txn_walk(struct run *r, struct stream *s, __s64 prod
 	/* Of an older epoch: its producer was fenced. A marker may have an epoch of its own (KIP-890). */
 	ends = o.producer_epoch == epoch || (marker && (__u16)(o.producer_epoch + 1) == epoch);
 	/* What another cluster's producer has open becomes unknown, however this one has ended. */
-	if ((committed && ends) || clusters_differ(o.key.link, s->request.link))
+	if (o.asked < p->unsure)
+		o.offset = OFFSET_NONE;
+	if ((committed && ends) || o.asked < p->unsure || clusters_differ(o.key.link, s->request.link))
 		txn_apply(s, &o);
 	s->regs[REG_TXN] = o.next;
 	return o.next != 0;
@@ -205,8 +231,12 @@ static __always_inline bool txn_walk(struct run *r, struct stream *s, __s64 prod
 
 static __noinline bool sink_txn_end(struct run *r, struct stream *s)
 {
-	if (s->regs[REG_TOP_ERROR] || r->connection->role != ROLE_CLIENT)
+	if (r->connection->role != ROLE_CLIENT)
 		return false;
+	if (s->regs[REG_TOP_ERROR]) {
+		txn_ending(r->connection, s->request.producer, 0);
+		return false;
+	}
 	return txn_walk(r, s, s->request.producer, s->request.producer_epoch, s->request.committed, false);
 }
 

@@ -226,7 +226,9 @@ struct offset_value {
 	__s64 offset;
 	__u64 time;	 /* from when on this is known to be true */
 	__u64 acked;	 /* when the response came */
-	__u64 ordered;	 /* OFFSET_COMMIT and OFFSET_TXN: when the commit was asked for, or what confirmed it; else 0 */
+	__u64 ordered;	 /* OFFSET_COMMIT, OFFSET_TXN: when the commit was asked for, or what confirmed it.
+			  * OFFSET_UNKNOWN:   not 0 if the end of a transaction has changed it. Else 0.
+			  */
 	__u64 committed; /* when the newest commit was asked for, also of an offset that is not known; 0: none was seen.
 			  * A group's coordinator goes by the order of commits, not of the transactions' ends.
 			  */
@@ -308,6 +310,7 @@ struct txn_offset {
 	__u64 producer_key;
 	__u64 next; /* 0: the last one */
 	__u64 asked;
+	__u64 first;  /* when it came into the list */
 	__s64 offset; /* less than nothing: not known */
 	__s32 leader_epoch;
 	__u16 producer_epoch;
@@ -319,6 +322,9 @@ struct txn_producer {
 	__u64 first; /* of the list of its offsets */
 	__u64 time;  /* when it was last heard of */
 	__s64 producer;
+	__u64 ending; /* when the end of its transaction was asked for, if that has not been answered; else 0 */
+	__u64 unsure; /* what is in the list from before then is of a transaction of which the end was not seen; 0:
+			 nothing */
 };
 
 struct commits_key {

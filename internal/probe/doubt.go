@@ -46,51 +46,64 @@ func (p *Probe) producer(link uint64, id int64) producer {
 // then on; whatever is heard later makes them known again. Call it after readConnections, which began at now.
 func (p *Probe) doubt(now uint64) error {
 	m := &p.objects.KafkaMaps
-	commits := make(map[bpf.KafkaRequestKey]uint64) // their links
-	ends := make(map[producer]uint64)               // when the last end of its transaction was asked for
+	commits := make(map[bpf.KafkaRequestKey]*bpf.KafkaRequest)
+	ends := make(map[producer]uint64) // when the last end of its transaction was asked for
 	errRequests := p.reader.requests.each(m.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
 		if v.Time >= now || (p.alive[k.Connection] && !older(now, v.Time, commitAge)) {
 			return
 		}
 		switch {
 		case v.Api == apiOffsetCommit || v.Api == apiTxnOffsetCommit:
-			commits[*k] = v.Link
+			request := *v
+			commits[*k] = &request
 		case v.Api == apiEndTxn && v.Committed != 0:
 			at := p.producer(v.Link, v.Producer)
 			ends[at] = max(ends[at], v.Time)
 		}
 	})
-	if errRequests != nil || len(commits)+len(ends) == 0 {
-		return errRequests
-	}
 	unknown := make(map[bpf.KafkaOffsetKey]doubtful)
-	errs := []error{p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
-		link := commits[bpf.KafkaRequestKey{Connection: k.Connection, Correlation: k.Correlation}]
-		if link != 0 && v.Group != 0 {
-			key := bpf.KafkaOffsetKey{Link: link, Group: v.Group, Topic: k.Topic, Partition: k.Partition}
-			unknown[key] = unknown[key].or(doubtful{sent: v.Time, committed: v.Time})
-		}
-	})}
-	if len(ends) > 0 {
-		errs = append(errs, p.doubtTransactions(ends, unknown))
+	errs := []error{errRequests}
+	if len(commits) > 0 {
+		errs = append(errs, p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
+			request := commits[bpf.KafkaRequestKey{Connection: k.Connection, Correlation: k.Correlation}]
+			if request == nil || v.Group == 0 {
+				return
+			}
+			d := doubtful{sent: v.Time, committed: v.Time}
+			if request.Api == apiTxnOffsetCommit {
+				d.ended = v.Time
+			}
+			key := bpf.KafkaOffsetKey{Link: request.Link, Group: v.Group, Topic: k.Topic, Partition: k.Partition}
+			unknown[key] = unknown[key].or(d)
+		}))
 	}
+	errs = append(errs, p.doubtTransactions(now, ends, unknown))
 	for key, d := range unknown {
 		errs = append(errs, p.offsetUnknown(key, d))
 	}
 	return errors.Join(errs...)
 }
 
-// doubtTransactions adds to unknown the offsets that one of ends, commits of a transaction, may have brought into
-// force.
-func (p *Probe) doubtTransactions(ends map[producer]uint64, unknown map[bpf.KafkaOffsetKey]doubtful) error {
+// doubtTransactions adds to unknown the offsets that may have come into force with the end of a transaction: on a client
+// one of ends, which are commits; on a broker a marker that was not seen, as where brokers encrypt what they say to each
+// other. Clients commit offsets when they are about to end a transaction, so that the marker follows soon.
+func (p *Probe) doubtTransactions(now uint64, ends map[producer]uint64, unknown map[bpf.KafkaOffsetKey]doubtful) error {
 	m := &p.objects.KafkaMaps
 	ids := make(map[uint64]int64)
 	errProducers := p.reader.producers.each(m.TxnProducers, func(k *uint64, v *bpf.KafkaTxnProducer) {
 		ids[*k] = v.Producer
 	})
 	errOffsets := p.reader.txnOffsets.each(m.TxnOffsets, func(_ *uint64, v *bpf.KafkaTxnOffset) {
-		if sent := ends[p.producer(v.Key.Link, ids[v.ProducerKey])]; sent > v.Asked {
-			unknown[v.Key] = unknown[v.Key].or(doubtful{sent: sent})
+		var link bpf.KafkaLinkValue
+		if err := m.Links.Lookup(v.Key.Link, &link); err != nil {
+			return
+		}
+		l := linkOf(&link)
+		switch sent := ends[producer{l.Process, l.Client, ids[v.ProducerKey]}]; {
+		case l.Role == state.RoleBroker && older(now, v.First, commitAge):
+			unknown[v.Key] = unknown[v.Key].or(doubtful{sent: now, ended: now})
+		case sent > v.Asked:
+			unknown[v.Key] = unknown[v.Key].or(doubtful{sent: sent, ended: sent})
 		}
 	})
 	return errors.Join(errProducers, errOffsets)
@@ -112,10 +125,28 @@ type doubtful struct {
 	// A commit's, which a transaction that has only older ones does not make known again; the end of a transaction, when
 	// it is answered after all, does.
 	committed uint64
+	ended     uint64 // the transaction, perhaps; 0: none
+}
+
+// outlived is what is asked for after that makes the offset known, if that is a look at it or another commit.
+func (d doubtful) outlived(look bool) uint64 {
+	if look && d.ended > 0 {
+		return max(d.sent, d.ended+uint64(state.TransactionMarkers))
+	}
+	return d.sent
+}
+
+// looked tells whether what is known was read from the broker since it was committed, if it was.
+func looked(v *bpf.KafkaOffsetValue) bool {
+	switch bpf.KafkaOffsetSource(v.Source) {
+	case bpf.KafkaOffsetSourceOFFSET_COMMIT, bpf.KafkaOffsetSourceOFFSET_TXN:
+		return v.Ordered > v.Committed
+	}
+	return v.Time < v.Acked
 }
 
 func (d doubtful) or(other doubtful) doubtful {
-	return doubtful{max(d.sent, other.sent), max(d.committed, other.committed)}
+	return doubtful{max(d.sent, other.sent), max(d.committed, other.committed), max(d.ended, other.ended)}
 }
 
 // offsetUnknown notes that an offset may have changed: a commit was sent, and its answer was not seen.
@@ -129,14 +160,14 @@ func (p *Probe) offsetUnknown(key bpf.KafkaOffsetKey, d doubtful) error {
 		if known.Time >= d.sent && known.Committed >= d.committed {
 			return nil
 		}
-		d = d.or(doubtful{known.Time, known.Committed})
-	case asked(&known) >= d.sent:
+		d = d.or(doubtful{known.Time, known.Committed, known.Ordered})
+	case asked(&known) >= d.outlived(looked(&known)):
 		return nil // something newer is known
 	default:
 		d.committed = max(d.committed, known.Committed)
 	}
 	err := p.objects.Offsets.Put(&key, &bpf.KafkaOffsetValue{
-		Offset: -1, Time: d.sent, Acked: d.sent, Committed: d.committed, LeaderEpoch: -1,
+		Offset: -1, Time: d.sent, Acked: d.sent, Ordered: d.ended, Committed: d.committed, LeaderEpoch: -1,
 		Source: uint8(bpf.KafkaOffsetSourceOFFSET_UNKNOWN),
 	})
 	if err != nil {

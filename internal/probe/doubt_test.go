@@ -61,10 +61,7 @@ func TestCommitsThatStayUnansweredAreDoubted(t *testing.T) {
 		return s.Offsets[0]
 	}
 	assert.EqualValues(t, 7, known().Offset, "the answer is on its way")
-	require.NoError(t, p.reader.requests.each(p.objects.Requests, func(k *bpf.KafkaRequestKey, v *bpf.KafkaRequest) {
-		v.Time -= uint64(commitAge + time.Second)
-		require.NoError(t, p.objects.Requests.Put(k, v))
-	}))
+	past(t, p, commitAge+time.Second)
 	assert.Equal(t, state.OffsetUnknown, known().Source)
 	assert.Equal(t, state.OffsetUnknown, known().Source)
 	require.NoError(t, p.Feed(c, Received, commitResponse(9, "t")))

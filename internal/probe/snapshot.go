@@ -52,6 +52,7 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 				Since:     v.Time,
 				Acked:     v.Acked,
 				Ordered:   v.Ordered,
+				Committed: v.Committed,
 			})
 		}),
 		// There was no room for these, so that what another link has of the same partition is no longer true.

@@ -135,9 +135,13 @@ func (w *world) drop(id LinkID) {
 func (w *world) offset(link LinkID, source OffsetSource, offset int64, ago time.Duration) *Offset {
 	w.Offsets = append(w.Offsets, Offset{
 		Link: link, Group: w.name("g"), Topic: w.name("t"), Source: source,
-		Offset: offset, Since: w.ago(ago), Acked: w.ago(ago), Ordered: w.ago(ago),
+		Offset: offset, Since: w.ago(ago), Acked: w.ago(ago),
 	})
-	return &w.Offsets[len(w.Offsets)-1]
+	o := &w.Offsets[len(w.Offsets)-1]
+	if source == OffsetCommitted || source == OffsetTransaction {
+		o.Ordered, o.Committed = o.Since, o.Since
+	}
+	return o
 }
 
 func (w *world) commit(link LinkID, offset int64, ago time.Duration) *Offset {
@@ -152,6 +156,18 @@ func (w *world) fetch(link LinkID, offset int64, asked, answered time.Duration) 
 	}
 	o := w.offset(link, source, offset, asked)
 	o.Acked = w.ago(answered)
+	return o
+}
+
+// sent changes when a commit was asked for.
+func (w *world) sent(o *Offset, ago time.Duration) *Offset {
+	o.Ordered, o.Committed = w.ago(ago), w.ago(ago)
+	return o
+}
+
+// confirmed has the committer find its commit unchanged by a look that it sent so long ago.
+func (w *world) confirmed(o *Offset, ago time.Duration) *Offset {
+	o.Since, o.Ordered = w.ago(ago), w.ago(ago)
 	return o
 }
 

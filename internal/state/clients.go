@@ -121,7 +121,7 @@ func (u *update) addClient(row ClientPartition, asked *position) {
 // owned tells whether the newest commit still is what the group has: nobody has committed since.
 // Somebody who only looked (OffsetFetch) and saw the same has not taken over.
 func (c *place) owned() bool {
-	return c.newest == c.commit || (c.newest.Source == OffsetFetched && c.newest.Offset == c.commit.Offset)
+	return c.newest == c.commit || (c.newest.read() && c.newest.Offset == c.commit.Offset)
 }
 
 func (u *update) clientRow(p *partition, process ProcessKey, client NameID) ClientPartition {

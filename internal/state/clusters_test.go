@@ -153,7 +153,7 @@ func TestTwoClustersAreNeverMerged(t *testing.T) {
 			for i, cluster := range []string{test.a, test.b} {
 				link := w.client([]string{"a", "b"}[i], []string{brokerOne, brokerTwo}[i], cluster)
 				o := w.commit(link, []int64{7, 70}[i], second)
-				o.Since += uint64(i)
+				o.Committed += uint64(i)
 				x := w.high(link, []int64{10, 100}[i], second)
 				x.Position, x.PositionTime = 1, w.ago(second)
 				w.Commits = append(w.Commits, CommitCounter{Link: link, Group: o.Group, Topic: o.Topic, Count: 1})

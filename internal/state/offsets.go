@@ -14,13 +14,15 @@ type place struct {
 	fetched          *Offset // the newest that a client read; nil if none did
 	doubt            *Offset // the newest that is not known, nil if there is none
 	commit           *Offset // the newest that a client committed, nil if none did
+	lost             uint64  // when one of those clients' requests was last not understood
+	looked           bool    // newest is what another than the last committer read
 	wanted           bool
 	twice            bool // a second, unnamed cluster has an offset of the same names
 }
 
-// txnMarkers is how long an OffsetFetch may tell the offset from before a transaction that has been
-// committed: TXN_MARKERS_NS of bpf/sinks_offsets.h.
-const txnMarkers = uint64(2 * time.Second)
+// TransactionMarkers is how long an OffsetFetch may tell the offset from before a transaction that has been committed:
+// TXN_MARKERS_NS of bpf/sinks_offsets.h.
+const TransactionMarkers = 2 * time.Second
 
 // newerThan compares two of one sort: told by acknowledgements, or read.
 func (o *Offset) newerThan(other *Offset) bool {
@@ -38,21 +40,44 @@ func newest(a, b *Offset) *Offset {
 	return a
 }
 
-// order is what a group's coordinator goes by: when a transaction's offset was committed, not when the transaction ended.
+// order is what a group's coordinator goes by: when a commit was sent, not when it was answered or a transaction ended.
 func (o *Offset) order() uint64 {
-	if o.Source == OffsetTransaction {
-		return o.Ordered
+	if o.Source == OffsetCommitted || o.Source == OffsetTransaction {
+		return o.Committed
 	}
 	return o.Since
+}
+
+// read tells whether a client has looked what the group's offset is: that there is none, that it still is what this
+// client committed, or another. A look says what was true between its request and its response, and nothing of a
+// transaction that was open then.
+func (o *Offset) read() bool {
+	switch o.Source {
+	case OffsetFetched:
+		return true
+	case OffsetDeleted:
+		return o.Since < o.Acked // deletion is known from the moment of its response
+	case OffsetCommitted, OffsetTransaction:
+		return o.Ordered > o.Committed
+	}
+	return false
 }
 
 // readAfter tells whether an offset that a client read is from after another, that was told.
 func (o *Offset) readAfter(told *Offset) bool {
 	since := told.Since
-	if told.Source == OffsetTransaction {
-		since = max(since, told.Acked+txnMarkers)
+	if told.Source == OffsetTransaction || (told.Source == OffsetUnknown && told.Ordered > 0) {
+		since = max(since, told.Acked+uint64(TransactionMarkers))
 	}
 	return o.Since > since || (o.Since == since && o.Acked > told.Acked)
+}
+
+// before tells whether an offset was committed, or seen, before something was deleted.
+func (o *Offset) before(deleted uint64) bool {
+	if o.Source == OffsetTransaction {
+		return o.Committed <= deleted // also if its transaction ended later
+	}
+	return o.Since <= deleted
 }
 
 // asked is a moment after which nothing that the client sent can have been before this: what it sent later may have
@@ -84,7 +109,7 @@ func (u *update) joinOffsets() {
 		if !group.wanted {
 			continue
 		}
-		if o.Since <= max(u.topicSince(link.cluster, o.Topic), u.deleted[clusterGroup{link.cluster, o.Group}]) {
+		if o.before(max(u.topicSince(link.cluster, o.Topic), u.deleted[clusterGroup{link.cluster, o.Group}])) {
 			u.model.void = append(u.model.void, *o)
 			continue // the broker has none any more
 		}
@@ -98,22 +123,29 @@ func (u *update) joinOffsets() {
 		}
 		c := &u.places[at]
 		c.wanted = c.wanted || link.wanted
+		c.lost = max(c.lost, u.lost[link.scope()])
 		deleted = deleted || o.Source == OffsetDeleted
-		switch o.Source {
-		case OffsetFetched:
-			c.fetched = newest(c.fetched, o)
-		case OffsetUnknown:
-			c.doubt = newest(c.doubt, o)
-		case OffsetCommitted, OffsetTransaction:
-			c.commit = newest(c.commit, o)
-			c.newest = newest(c.newest, o)
-		default:
-			c.newest = newest(c.newest, o)
-		}
+		c.hear(o)
 	}
 	u.settlePlaces()
 	if deleted {
 		u.voidDeleted()
+	}
+}
+
+// hear takes one statement about the group's offset.
+func (c *place) hear(o *Offset) {
+	if o.read() && (c.fetched == nil || o.Since > c.fetched.Since || (o.Since == c.fetched.Since && o.Acked > c.fetched.Acked)) {
+		c.fetched = o
+	}
+	switch {
+	case o.Source == OffsetUnknown:
+		c.doubt = newest(c.doubt, o)
+	case o.Source == OffsetCommitted || o.Source == OffsetTransaction:
+		c.commit = newest(c.commit, o)
+		c.newest = newest(c.newest, o)
+	case !o.read():
+		c.newest = newest(c.newest, o)
 	}
 }
 
@@ -144,12 +176,14 @@ func (u *update) settlePlaces() {
 // settle chooses what is newest of what was told, what is in doubt, and what was read.
 func (c *place) settle() {
 	told := c.newest
-	if c.doubt != nil && (told == nil || c.doubt.Since >= told.asked()) {
+	if c.doubt != nil && (told == nil || c.doubt.Since >= told.order()) {
 		c.newest = c.doubt
 	}
-	if c.fetched != nil && (c.newest == nil || c.fetched.readAfter(c.newest)) && (told == nil || c.fetched.readAfter(told)) {
+	if c.fetched != nil && (c.newest == nil || c.fetched.readAfter(c.newest)) &&
+		(told == nil || told == c.fetched || c.fetched.readAfter(told)) {
 		c.newest = c.fetched
 	}
+	c.looked = c.newest == c.fetched && told != c.fetched
 }
 
 // voidDeleted finds the offsets from before a deletion.
@@ -179,6 +213,9 @@ func (u *update) unknown(c *place) bool {
 		return true
 	}
 	lost := u.lost[u.links[o.Link].scope()]
+	if c.looked {
+		lost = c.lost // who looks does not speak for those who commit
+	}
 	return lost > 0 && lost >= o.asked()
 }
 

@@ -78,12 +78,12 @@ func TestCommittedOffset(t *testing.T) {
 		}, 7},
 		{"another commit was in flight meanwhile, answered later", func(w *world, a, b LinkID) {
 			w.offset(b, OffsetUnknown, -1, 3*second)
-			w.commit(a, 9, 1*second).Ordered = w.ago(4 * second)
+			w.sent(w.commit(a, 9, 1*second), 4*second)
 		}, none},
 		{"... and somebody has looked before that answer", func(w *world, a, b LinkID) {
 			w.offset(b, OffsetUnknown, -1, 4*second)
 			w.fetch(b, 8, 3*second, 2*second)
-			w.commit(a, 9, 1*second).Ordered = w.ago(5 * second)
+			w.sent(w.commit(a, 9, 1*second), 5*second)
 		}, none},
 		{"known again after the next commit", func(w *world, a, b LinkID) {
 			w.offset(b, OffsetUnknown, -1, 2*second)
@@ -103,8 +103,65 @@ func TestCommittedOffset(t *testing.T) {
 		}, 9},
 		{"committed without a transaction while one was open", func(w *world, a, b LinkID) {
 			w.commit(a, 9, 3*second)
-			w.offset(b, OffsetTransaction, 8, second).Ordered = w.ago(4 * second)
+			w.sent(w.offset(b, OffsetTransaction, 8, second), 4*second)
 		}, 9},
+		{"sent before a transaction's commit, answered before that", func(w *world, a, b LinkID) {
+			w.sent(w.commit(a, 7, 8*second), 10*second)
+			w.sent(w.offset(b, OffsetTransaction, 9, 6*second), 9*second)
+		}, 9},
+		{"looked at by its committer while a transaction was open", func(w *world, a, b LinkID) {
+			w.confirmed(w.commit(a, 7, 60*second), 8*second)
+			w.sent(w.offset(b, OffsetTransaction, 9, 6*second), 9*second)
+		}, 9},
+		{"... in a transaction", func(w *world, a, b LinkID) {
+			w.confirmed(w.offset(a, OffsetTransaction, 7, 60*second), 8*second)
+			w.sent(w.offset(b, OffsetTransaction, 9, 6*second), 9*second)
+		}, 9},
+		{"looked at by its committer after another's commit: set back", func(w *world, a, b LinkID) {
+			w.confirmed(w.commit(a, 7, 60*second), 2*second)
+			w.commit(b, 9, 8*second)
+		}, 7},
+		{"not found while the first transaction was open", func(w *world, a, b LinkID) {
+			w.sent(w.offset(b, OffsetTransaction, 9, 6*second), 9*second)
+			w.fetch(a, -1, 8*second, 7*second)
+		}, 9},
+		{"not found after it", func(w *world, a, b LinkID) {
+			w.sent(w.offset(b, OffsetTransaction, 9, 6*second), 9*second)
+			w.fetch(a, -1, 3*second, 2*second)
+		}, none},
+		{"looked at before its committer sent what was not understood", func(w *world, a, b LinkID) {
+			w.commit(a, 7, 5*second)
+			w.change(a, func(l *Link) { l.Lost = w.ago(2 * second) })
+			w.fetch(b, 7, 4*second, 4*second)
+		}, none},
+		{"... of whom only a look is known", func(w *world, a, b LinkID) {
+			w.fetch(a, 7, 5*second, 5*second)
+			w.change(a, func(l *Link) { l.Lost = w.ago(2 * second) })
+			w.fetch(b, 7, 4*second, 4*second)
+		}, none},
+		{"looked at after that", func(w *world, a, b LinkID) {
+			w.commit(a, 7, 5*second)
+			w.change(a, func(l *Link) { l.Lost = w.ago(4 * second) })
+			w.fetch(b, 8, 3*second, 2*second)
+		}, 8},
+		{"the end of a transaction may have changed it, looked at while markers were written", func(w *world, a, b LinkID) {
+			w.commit(a, 7, 9*second)
+			w.offset(b, OffsetUnknown, -1, 3*second).Ordered = w.ago(3 * second)
+			w.fetch(a, 7, 2*second, second)
+		}, none},
+		{"... looked at after that", func(w *world, a, b LinkID) {
+			w.commit(a, 7, 9*second)
+			w.offset(b, OffsetUnknown, -1, 5*second).Ordered = w.ago(5 * second)
+			w.fetch(a, 7, 2*second, second)
+		}, 7},
+		{"... by its committer, who finds it unchanged", func(w *world, a, b LinkID) {
+			w.confirmed(w.commit(a, 7, 9*second), 2*second)
+			w.offset(b, OffsetUnknown, -1, 5*second).Ordered = w.ago(5 * second)
+		}, 7},
+		{"the topic was deleted while the transaction was open", func(w *world, a, b LinkID) {
+			w.sent(w.offset(b, OffsetTransaction, 9, 6*second), 9*second)
+			w.Gone = append(w.Gone, GoneTopic{a, w.name("t"), w.ago(8 * second)})
+		}, none},
 		{"looked at while a transaction's markers were written", func(w *world, a, b LinkID) {
 			w.offset(b, OffsetTransaction, 9, 3*second)
 			w.fetch(a, 7, 2*second, second)

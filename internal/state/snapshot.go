@@ -99,8 +99,11 @@ type Offset struct {
 	Since     uint64 // it was true from then on: when acknowledged, or when an OffsetFetch was sent
 	Acked     uint64 // when the response came
 	// Ordered of an OffsetCommitted or OffsetTransaction is when the commit was asked for (not the transaction's end), or
-	// the OffsetFetch that confirmed it. For others it means nothing.
+	// the OffsetFetch that confirmed it. An OffsetUnknown has one if the end of a transaction may have changed it.
 	Ordered uint64
+	// Committed of an OffsetCommitted or OffsetTransaction is when the commit was asked for: a group's coordinator goes by
+	// the order of commits.
+	Committed uint64
 }
 
 // PartitionKey is a partition as one link knows it.

@@ -199,7 +199,7 @@ func (m *model) transactionEnd(w *want, at place) {
 		}
 		v := offsetValue{offset: o.offset, source: state.OffsetTransaction, since: at.now, committed: o.asked}
 		if o.offset < 0 {
-			v.offset, v.source = -1, state.OffsetUnknown
+			v.offset, v.source, v.ended = -1, state.OffsetUnknown, true
 		}
 		m.putOffset(key, v)
 	}

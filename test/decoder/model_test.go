@@ -47,7 +47,8 @@ type offsetValue struct {
 	source state.OffsetSource
 	// Times are not compared: the kernel's are not logical.
 	since     int
-	committed int // when the newest commit was asked for
+	committed int  // when the newest commit was asked for
+	ended     bool // not known, by the end of a transaction
 }
 
 type partitionKey struct {
@@ -252,7 +253,7 @@ func (m *model) offsetFetched(w *want, at place, topic name, partition int32) {
 	}
 	key := offsetKey{at.client, group, topic, partition}
 	known, ok := m.offsets[key]
-	if ok && (known.since > at.askedAt || known.source == state.OffsetTransaction) {
+	if ok && (known.since > at.askedAt || known.source == state.OffsetTransaction || known.ended) {
 		return // acknowledged after this was asked, or the markers of a transaction may not be written yet
 	}
 	if ok && known.source == state.OffsetCommitted && known.offset == w.number(schema.RegOffset) {
@@ -317,7 +318,7 @@ func (m *model) listAnswered(w *want, at place, key partitionKey, timestamp int6
 	case at.asked.isolation == 1: // read committed: the end that such a reader sees
 		k.stable = offset
 	case supersedes(offset, at.askedAt, k.high, k.time):
-		k.high, k.time, k.session = offset, at.now, 0
+		k.high, k.stable, k.time, k.session = offset, -1, at.now, 0
 	}
 }
 
@@ -332,7 +333,7 @@ func (m *model) check(k *kernel, role state.Role) error {
 	for _, o := range s.Offsets {
 		if c, ok := client(o.Link); ok {
 			key := offsetKey{c, k.name(uint64(o.Group)), k.name(uint64(o.Topic)), o.Partition}
-			offsets[key] = offsetValue{o.Offset, o.Source, m.offsets[key].since, m.offsets[key].committed}
+			offsets[key] = offsetValue{o.Offset, o.Source, m.offsets[key].since, m.offsets[key].committed, m.offsets[key].ended}
 		}
 	}
 	watermarks := map[partitionKey]watermark{}

@@ -37,6 +37,12 @@ func (s *situation) at(broker string) *situation {
 
 // txn commits within a producer's transaction, partition i at first+i; everything is accepted.
 func (s *situation) txn(producer transaction, group, topic string, partitions int, first int64) {
+	request, response := s.txnFrames(producer, group, topic, partitions, first)
+	s.feed(true, request)
+	s.feed(false, response)
+}
+
+func (s *situation) txnFrames(producer transaction, group, topic string, partitions int, first int64) (request, response []byte) {
 	s.correlation++
 	req := kmsg.NewPtrTxnOffsetCommitRequest()
 	req.Version, req.Group, req.ProducerID, req.ProducerEpoch = 5, group, producer.producer, producer.epoch
@@ -52,8 +58,7 @@ func (s *situation) txn(producer transaction, group, topic string, partitions in
 		rt.Partitions = append(rt.Partitions, kmsg.TxnOffsetCommitResponseTopicPartition{Partition: int32(i)})
 	}
 	req.Topics, resp.Topics = append(req.Topics, qt), append(resp.Topics, rt)
-	s.feed(true, requestFrame(req, s.correlation, &testClient, noTags))
-	s.feed(false, responseFrame(resp, s.correlation, noTags))
+	return requestFrame(req, s.correlation, &testClient, noTags), responseFrame(resp, s.correlation, noTags)
 }
 
 // end ends a producer's transaction as the client does, and answers with an error code.
@@ -353,6 +358,7 @@ func TestTransactionsFull(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[int64]int{changedUnseen: 6}, sums)
+	time.Sleep(2100 * time.Millisecond) // TXN_MARKERS_NS
 	s.offsetFetch("g", "payments", 9, 7)
 	require.EqualValues(t, 7, s.committed("g", "payments")[9])
 	for i := range int64(9) { // more producers than there is room for
