@@ -54,7 +54,7 @@ run: $(COLLECTOR) ## Show the Kafka traffic of this host
 
 .PHONY: test
 test: test-unit test-rules test-decoder test-hooks test-privilege test-namespaces test-storms test-system test-situations test-soak test-fleet test-demo ## Run all tests (root, half an hour); installs what is missing
-	@echo "Left out: kernels other than this one (make test-kernels), benchmarks (make bench, bench-calls, bench-scrape), long runs (make fuzz, make test-soak SOAK=10m)."
+	@echo "Left out: kernels other than this one (make test-kernels), benchmarks (make bench, make bench-all), long runs (make fuzz, make test-soak SOAK=10m)."
 
 .PHONY: test-unit
 test-unit: ## Tests that need no kernel and no Kafka, and those of the loaded object
@@ -134,10 +134,13 @@ fuzz: ## Garbage and mutated frames against the loaded object, each for FUZZTIME
 	cd test && $(AS_ROOT) go test ./decoder -v -run 'TestGarbage|TestMutated' -damage $(FUZZTIME) -timeout 0
 
 .PHONY: bench
-bench: $(COLLECTOR) ## Decoder, snapshot, model, hooks, memory and freshness (root); make bench-calls and bench-scrape for more
+bench: $(COLLECTOR) ## A few minutes: decoder, snapshot, model, metrics, hooks, memory, freshness (root)
 	test/install.sh java
 	$(AS_ROOT) go test -run '^$$' -bench . ./...
 	cd test && $(AS_ROOT) go test -run '^$$' -bench . ./decoder/... ./hooks/... ./bench/...
+
+.PHONY: bench-all
+bench-all: bench bench-calls bench-scrape bench-throughput bench-host bench-freshness bench-soak ## Every benchmark: two hours; writes docs/performance.md (root)
 
 .PHONY: bench-calls
 bench-calls: ## What the hooks cost a call, in time and in instructions; writes docs/performance.md (root)
@@ -148,6 +151,25 @@ bench-calls: ## What the hooks cost a call, in time and in instructions; writes 
 bench-scrape: $(COLLECTOR) ## What a collection costs, for 1,000 to 500,000 group-partitions; writes docs/performance.md (root)
 	test/install.sh java
 	cd test && $(AS_ROOT) go test -count 1 -timeout 1h -v -run 'TestScrape$$' ./bench -write
+
+.PHONY: bench-throughput
+bench-throughput: $(COLLECTOR) ## What clients at full speed lose, a quarter of an hour; writes docs/performance.md (root)
+	test/install.sh java clients
+	cd test && $(AS_ROOT) go test -count 1 -timeout 1h -v -run 'TestThroughput$$' ./bench -write
+
+.PHONY: bench-host
+bench-host: $(COLLECTOR) ## Start, watch and cost on a host with thousands of processes; writes docs/performance.md (root)
+	cd test && $(AS_ROOT) go test -count 1 -timeout 30m -v -run 'TestHost$$' ./bench -write
+
+.PHONY: bench-freshness
+bench-freshness: $(COLLECTOR) ## Time from a commit until /metrics says so; writes docs/performance.md (root)
+	test/install.sh java
+	cd test && $(AS_ROOT) go test -count 1 -timeout 30m -run '^$$' -bench 'Freshness$$' ./bench -write
+
+.PHONY: bench-soak
+bench-soak: $(COLLECTOR) ## test-soak for 30 minutes: what the collector uses stays flat; writes docs/performance.md (root)
+	test/install.sh java
+	cd test && $(AS_ROOT) go test -count 1 -v -run 'TestSoak$$' ./soak -soak 30m -timeout 0 -write
 
 .PHONY: lint
 lint: $(STATICCHECK) ## Check format, vet, staticcheck, and that it builds where eBPF is not

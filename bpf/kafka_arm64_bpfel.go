@@ -693,12 +693,15 @@ type KafkaTxnOffset struct {
 }
 
 type KafkaTxnProducer struct {
-	_        structs.HostLayout
-	First    uint64
-	Time     uint64
-	Producer int64
-	Ending   uint64
-	Unsure   uint64
+	_         structs.HostLayout
+	First     uint64
+	Time      uint64
+	Producer  int64
+	Ending    uint64
+	Unsure    uint64
+	StartTime uint64
+	Tgid      uint32
+	Pad       uint32
 }
 
 type KafkaWatermarkValue struct {

@@ -28,6 +28,14 @@ static __always_inline void trace_report(struct run *r, struct stream *s, __u32 
 	bpf_ringbuf_submit(t, 0);
 }
 
+/* What this end is, or will be once its first request has been understood. */
+static __always_inline __u32 role_of(const struct connection *c, const struct stream *s)
+{
+	if (c->role != ROLE_UNKNOWN)
+		return c->role;
+	return (s->direction == 0) == (s->kind == DIR_REQUEST) ? ROLE_CLIENT : ROLE_BROKER;
+}
+
 /* True: once more, there is a list to go along. */
 static __always_inline bool report(struct run *r, struct stream *s, __u32 sink)
 {
@@ -44,7 +52,7 @@ static __always_inline bool report(struct run *r, struct stream *s, __u32 sink)
 	if (unanswered(r->connection))
 		return false;
 	/* the end that is not wanted is about to be given up */
-	if (role_wanted && r->connection->role != ROLE_UNKNOWN && r->connection->role != role_wanted)
+	if (role_wanted && role_of(r->connection, s) != role_wanted)
 		return false;
 	switch (sink) {
 	case SINK_COMMIT_ASKED:

@@ -40,7 +40,7 @@ static __always_inline bool same_place(const struct offset_key *a, const struct 
 	return a->link == b->link && a->group == b->group && a->topic == b->topic && a->partition == b->partition;
 }
 
-static __always_inline struct txn_producer *txn_producer(__u64 key, __s64 id, __u64 now)
+static __always_inline struct txn_producer *txn_producer(const struct connection *c, __u64 key, __s64 id, __u64 now)
 {
 	struct txn_producer first = {}, *p = bpf_map_lookup_elem(&txn_producers, &key);
 
@@ -48,6 +48,8 @@ static __always_inline struct txn_producer *txn_producer(__u64 key, __s64 id, __
 		return p;
 	first.producer = id;
 	first.time = now;
+	first.start_time = c->start_time;
+	first.tgid = c->tgid;
 	if (no_room(bpf_map_update_elem(&txn_producers, &key, &first, BPF_NOEXIST)))
 		return NULL;
 	return bpf_map_lookup_elem(&txn_producers, &key);
@@ -77,7 +79,7 @@ static __noinline enum txn_put txn_put(struct run *r, struct stream *s, const st
 				       __s32 leader_epoch)
 {
 	__u64 key = producer_key(r->connection, r->connection->role, s->request.producer);
-	struct txn_producer *p = txn_producer(key, s->request.producer, s->now);
+	struct txn_producer *p = txn_producer(r->connection, key, s->request.producer, s->now);
 	struct txn_offset v = {}, *known;
 	bool unsure;
 	__u64 id;
@@ -240,10 +242,21 @@ static __noinline bool sink_txn_end(struct run *r, struct stream *s)
 	return txn_walk(r, s, s->request.producer, s->request.producer_epoch, s->request.committed, false);
 }
 
+/* Where markers are seen, a transaction of which none has come is still open. */
+static __noinline void markers_seen(const struct connection *c, __u64 now)
+{
+	struct txn_producer *p = txn_producer(c, producer_key(c, ROLE_BROKER, PRODUCER_MARKERS), PRODUCER_MARKERS, now);
+
+	if (p)
+		p->time = now;
+}
+
 /* Whether or not it is answered, what a marker says has been decided. */
 static __noinline bool sink_txn_marker(struct run *r, struct stream *s)
 {
 	if (s->direction == 0 || r->connection->role == ROLE_CLIENT)
 		return false;
+	if (!s->regs[REG_TXN])
+		markers_seen(r->connection, s->now);
 	return txn_walk(r, s, s->regs[REG_PRODUCER], s->regs[REG_PRODUCER_EPOCH], s->regs[REG_COMMITTED], true);
 }

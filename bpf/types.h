@@ -317,14 +317,19 @@ struct txn_offset {
 	__u16 pad;
 };
 
+#define PRODUCER_MARKERS (-2) /* instead of a producer: this broker has been sent markers of transactions */
+
 /* Key: a hash of process, client and producer id. */
 struct txn_producer {
 	__u64 first; /* of the list of its offsets */
 	__u64 time;  /* when it was last heard of */
 	__s64 producer;
-	__u64 ending; /* when the end of its transaction was asked for, if that has not been answered; else 0 */
-	__u64 unsure; /* what is in the list from before then is of a transaction of which the end was not seen; 0:
-			 nothing */
+	__u64 ending;	  /* when the end of its transaction was asked for, if that has not been answered; else 0 */
+	__u64 unsure;	  /* what is in the list from before then is of a transaction of which the end was not seen; 0:
+			     nothing */
+	__u64 start_time; /* of the process */
+	__u32 tgid;
+	__u32 pad;
 };
 
 struct commits_key {

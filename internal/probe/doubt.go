@@ -24,6 +24,15 @@ const (
 	apiTxnOffsetCommit = 28
 )
 
+// producerMarkers is PRODUCER_MARKERS of bpf/types.h.
+const producerMarkers = -2
+
+// processID is a process as long as it lives, and after.
+type processID struct {
+	pid       uint32
+	startTime uint64
+}
+
 // A producer as the kernel side knows it.
 type producer struct {
 	process state.ProcessKey
@@ -85,13 +94,18 @@ func (p *Probe) doubt(now uint64) error {
 }
 
 // doubtTransactions adds to unknown the offsets that may have come into force with the end of a transaction: on a client
-// one of ends, which are commits; on a broker a marker that was not seen, as where brokers encrypt what they say to each
-// other. Clients commit offsets when they are about to end a transaction, so that the marker follows soon.
+// one of ends, which are commits; on a broker that was sent no marker so far, one that was not seen, as where brokers
+// encrypt what they say to each other. Clients commit offsets when they are about to end a transaction, so that the
+// marker would follow soon.
 func (p *Probe) doubtTransactions(now uint64, ends map[producer]uint64, unknown map[bpf.KafkaOffsetKey]doubtful) error {
 	m := &p.objects.KafkaMaps
 	ids := make(map[uint64]int64)
+	marked := make(map[processID]bool)
 	errProducers := p.reader.producers.each(m.TxnProducers, func(k *uint64, v *bpf.KafkaTxnProducer) {
 		ids[*k] = v.Producer
+		if v.Producer == producerMarkers {
+			marked[processID{v.Tgid, v.StartTime}] = true
+		}
 	})
 	errOffsets := p.reader.txnOffsets.each(m.TxnOffsets, func(_ *uint64, v *bpf.KafkaTxnOffset) {
 		var link bpf.KafkaLinkValue
@@ -100,7 +114,7 @@ func (p *Probe) doubtTransactions(now uint64, ends map[producer]uint64, unknown 
 		}
 		l := linkOf(&link)
 		switch sent := ends[producer{l.Process, l.Client, ids[v.ProducerKey]}]; {
-		case l.Role == state.RoleBroker && older(now, v.First, commitAge):
+		case l.Role == state.RoleBroker && older(now, v.First, commitAge) && !marked[processID{l.Process.PID, l.Process.StartTime}]:
 			unknown[v.Key] = unknown[v.Key].or(doubtful{sent: now, ended: now})
 		case sent > v.Asked:
 			unknown[v.Key] = unknown[v.Key].or(doubtful{sent: sent, ended: sent})

@@ -65,6 +65,7 @@ func (r *costReport) text() string {
 		"receiver's own:\n\n%s\n", r.table(func(s sizeCosts, c cost) string {
 		return fmt.Sprintf("%s, × %.1f", milliseconds(c.cpu), float64(c.cpu)/float64(s.costs[0].cpu))
 	}))
+	b.WriteString(r.beside())
 	fmt.Fprintf(&b, "Where the receiver's part goes, in milliseconds of CPU time:\n\n%s\n", r.stages())
 	fmt.Fprintf(&b, "Time until a scrape is answered, the median, in milliseconds:\n\n%s\n",
 		r.table(func(_ sizeCosts, c cost) string { return milliseconds(c.wall()) }))

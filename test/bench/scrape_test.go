@@ -24,7 +24,7 @@ import (
 
 var (
 	scrapeSizes = flag.String("sizes", "1000,10000,100000,500000", "how many group-partitions TestScrape makes")
-	writePage   = flag.Bool("write", false, "write the figures of TestScrape to docs/performance.md")
+	writePage   = flag.Bool("write", false, "write the figures of what runs to docs/performance.md")
 )
 
 // scrapeTimeout is for everything that is awaited of one collector: half a million commits, and seeing all of them.

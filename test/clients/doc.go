@@ -9,6 +9,9 @@
 // record unless its value is Held. They ask for Metadata every 3 seconds. The
 // first line that they print is "client VERSION".
 //
+// A Worker is another kind of client: it does what it is told line by line, as
+// quickly as it can, for benchmarks.
+//
 // What is downloaded or built is kept in the cache folder of package kafka,
 // under a name that changes with the sources. test/install.sh clients installs
 // the compilers and interpreters.

@@ -106,7 +106,7 @@ func rust(ctx context.Context, c Client, j Job) (*process.Process, error) {
 	dir, err := built("rust", "rdkafka", "", func(source, dir string) error {
 		target := filepath.Join(dir, "target")
 		return each(ctx,
-			[]string{source, "cargo", "build", "--quiet", "--locked", "--target-dir", target},
+			[]string{source, "cargo", "build", "--quiet", "--locked", "--bin", "consumer", "--target-dir", target},
 			[]string{source, "mv", filepath.Join(target, "debug", "consumer"), dir},
 			[]string{source, "rm", "-r", target})
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ebpfkafka/ebpfkafka/internal/probe"
+	"github.com/ebpfkafka/ebpfkafka/internal/state"
 )
 
 // Full maps refuse what is new, count it by reason, and keep what they have.
@@ -166,4 +167,20 @@ func heartbeat(s *situation, member string) {
 	resp.Version = 3
 	s.feed(true, requestFrame(req, s.correlation, &testClient, noTags))
 	s.feed(false, responseFrame(resp, s.correlation, noTags))
+}
+
+// The end of a connection that is not wanted leaves nothing behind, whichever way its first bytes go.
+func TestUnwantedEnd(t *testing.T) {
+	for wanted, end := range map[probe.Role]state.Role{probe.Client: state.RoleBroker, probe.Broker: state.RoleClient} {
+		o := roomy
+		o.Role = wanted
+		k := load(t, o)
+		for range 3 { // each time it is a new connection: the one before was given up
+			s := &situation{connection: k.connect(end), began: k.stats()}
+			s.exchange("g", "orders", 2, 10)
+		}
+		for _, m := range []string{"pending", "requests", "offsets"} {
+			require.Zero(t, k.entries()[m], "%s, wanted %v", m, wanted)
+		}
+	}
 }

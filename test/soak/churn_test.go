@@ -168,7 +168,7 @@ func churnJava(ctx context.Context, broker *kafka.Broker, consumer kafka.Consume
 
 func kill(p *process.Process) error {
 	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
-		return fmt.Errorf("killing %s, process %d: %w", p.Name, p.PID(), err)
+		return fmt.Errorf("killing %s, process %d: %w; it printed:\n%s", p.Name, p.PID(), err, p.Output())
 	}
 	_ = p.Stop(stopTimeout) // it has ended by a signal, which is an error to Stop
 	return nil

@@ -39,6 +39,7 @@ type sighted struct {
 type sightings struct {
 	mutex sync.Mutex
 	all   []sighted
+	wrong []string // of visitors, of which the broker is not asked
 }
 
 func (s *sightings) keep(ctx context.Context, c *collector.Collector) error {
@@ -68,6 +69,12 @@ func (s *sightings) keep(ctx context.Context, c *collector.Collector) error {
 			if err != nil {
 				return err
 			}
+			if strings.HasPrefix(k.Topic, visitPrefix) {
+				if err := visited(k, int64(sample.Value)); !lag && err != nil {
+					s.wrong = append(s.wrong, err.Error())
+				}
+				continue
+			}
 			one := sighting{key: k, lag: lag, value: int64(sample.Value), time: sample.Time}
 			if !known[one] {
 				known[one] = true
@@ -96,7 +103,7 @@ func (v verdict) String() string {
 
 // judge holds every sighting against the broker's answers around it.
 func judge(h *history, all *sightings) verdict {
-	var v verdict
+	v := verdict{wrongs: len(all.wrong), wrong: all.wrong[:min(len(all.wrong), maxWrong)]}
 	for _, s := range all.all {
 		committed := func(t kafka.Truth) (int64, bool) { n, ok := t.Committed[s.key]; return n, ok }
 		end := func(t kafka.Truth) (int64, bool) {

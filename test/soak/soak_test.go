@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,16 +20,27 @@ import (
 
 	"github.com/ebpfkafka/ebpfkafka/test/collector"
 	"github.com/ebpfkafka/ebpfkafka/test/kafka"
+	"github.com/ebpfkafka/ebpfkafka/test/page"
 	"github.com/ebpfkafka/ebpfkafka/test/wait"
 )
 
-var duration = flag.Duration("soak", 30*time.Second, "how long the groups rebalance")
+var (
+	duration = flag.Duration("soak", 30*time.Second, "how long the groups rebalance")
+	write    = flag.Bool("write", false, "write what the collector used to docs/performance.md")
+)
 
 const (
 	startTimeout = 3 * time.Minute
 	stopTimeout  = 20 * time.Second
 	// quiet is how long the collector may take to be equal to the broker once nothing happens any more.
 	quiet = time.Minute
+
+	// forgotten is the collector's idle_timeout, and as long as values are believed by default: what is over is no
+	// longer in any map then, so that a soak of some minutes shows whether all of it goes.
+	forgotten = time.Minute
+	// names is the collector's limit of them: unused ones go once the map is nearly full, here every minute or so. About
+	// half as many are in use.
+	names = 256
 
 	// A broker has stored a commit before the client has read its acknowledgement, and with it the receiver: on a busy
 	// machine that takes a while. What is shown may be that much behind the broker, never ahead.
@@ -37,20 +49,27 @@ const (
 	fetched = 2 * time.Second
 )
 
-// TestSoak: while members come and go, each committed offset and each lag is what the broker had at that moment.
+// TestSoak: while members come and go, each committed offset and each lag is what the broker had at that moment; and
+// the collector uses no more of anything than before.
 func TestSoak(t *testing.T) {
 	_, err := collector.Binary()
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), *duration+2*startTimeout)
 	defer cancel()
 	broker, oracle := kafka.ForTest(ctx, t, kafka.Options{Version: os.Getenv("KAFKA_VERSION")})
+	oracle.Topics = topics
 	for _, topic := range topics {
 		require.NoError(t, broker.CreateTopic(ctx, topic, partitions))
 	}
+	_, port, err := net.SplitHostPort(broker.Addr)
+	require.NoError(t, err)
 	c, err := collector.Start(ctx, collector.Options{Dir: filepath.Join(t.TempDir(), "collector"), Set: []string{
 		"exporters::prometheus::send_timestamps: true",
-		// Not those of whoever else runs Kafka here.
-		"receivers::ebpf_kafka::topics::include: [^soak-]",
+		// Not what whoever else runs Kafka here has: neither in the maps, nor published.
+		"receivers::ebpf_kafka::discovery::ports: [" + port + "]",
+		"receivers::ebpf_kafka::topics::include: [^soak-, ^visit-]",
+		"receivers::ebpf_kafka::idle_timeout: " + forgotten.String(),
+		fmt.Sprintf("receivers::ebpf_kafka::limits::names: %d", names),
 	}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Stop()) })
@@ -71,12 +90,15 @@ func TestSoak(t *testing.T) {
 	}
 
 	var (
-		h                = &history{}
-		seen             = &sightings{}
-		commits, changes atomic.Int64
-		work             sync.WaitGroup
-		asking           sync.WaitGroup
+		h                          = &history{}
+		seen                       = &sightings{}
+		used                       = &uses{}
+		commits, changes, visitors atomic.Int64
+		work                       sync.WaitGroup
+		asking                     sync.WaitGroup
 	)
+	used.start, err = look(ctx, c)
+	require.NoError(t, err)
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	watching, stopWatching := context.WithCancel(ctx)
@@ -95,6 +117,8 @@ func TestSoak(t *testing.T) {
 	start(&asking, "the collector", func() error { return seen.keep(watching, c) })
 	start(&work, "the producer", func() error { return produce(working, broker) })
 	start(&work, "Go members", func() error { return churnGo(working, broker, &commits, &changes) })
+	start(&work, "visitors", func() error { return visits(working, broker, &visitors) })
+	start(&work, "what the collector uses", func() error { return used.keep(working, c, *duration) })
 	for _, consumer := range consumers {
 		start(&work, "members of "+consumer.Group, func() error { return churnJava(working, broker, consumer, &changes) })
 	}
@@ -117,20 +141,35 @@ func TestSoak(t *testing.T) {
 	stopWatching()
 	asking.Wait()
 
-	report := judge(h, seen)
-	t.Logf("%d changes of membership; the broker was asked %d times; %d group-partitions equal once quiet",
-		changes.Load(), len(h.answers), compared)
-	t.Log(report)
+	found := report{date: time.Now(), lasted: *duration, verdict: judge(h, seen), changes: changes.Load(),
+		visits: visitors.Load()}
+	t.Logf("%d changes of membership; %d visitors; the broker was asked %d times; %d group-partitions equal once quiet",
+		found.changes, found.visits, len(h.answers), compared)
+	t.Log(found.verdict)
 	telemetry, err := c.Telemetry(ctx)
 	require.NoError(t, err)
 	for _, s := range telemetry {
 		if s.Value > 0 && (strings.Contains(s.Name, "ebpf_kafka_drops") || strings.Contains(s.Name, "ebpf_kafka_held")) {
 			t.Logf("%s %v: %v", s.Name, s.Labels["reason"], s.Value)
+			require.NotContains(t, s.Labels["reason"], "_full", "a map had no room")
 		}
 	}
-	require.Empty(t, report.wrong)
-	require.NotZero(t, report.offsets)
-	require.NotZero(t, report.lags)
+	require.Empty(t, found.verdict.wrong)
+	require.NotZero(t, found.verdict.offsets)
+	require.NotZero(t, found.verdict.lags)
+	require.NotZero(t, found.visits)
+	found.trends, err = used.trends()
+	require.NoError(t, err)
+	text := found.text()
+	fmt.Print("\n" + text + "\n")
+	if *duration < trendLeast {
+		t.Logf("too short for a trend, which takes %s: what is used is not judged", trendLeast)
+		return
+	}
+	require.NoError(t, flat(found.trends), "the collector uses more and more")
+	if *write {
+		require.NoError(t, page.Write(command, text))
+	}
 }
 
 // equal compares all groups with the broker while nothing happens.
