@@ -75,7 +75,7 @@ func (p *Probe) doubt(now uint64) error {
 	if len(commits) > 0 {
 		errs = append(errs, p.reader.pending.each(m.Pending, func(k *bpf.KafkaPendingKey, v *bpf.KafkaPendingValue) {
 			request := commits[bpf.KafkaRequestKey{Connection: k.Connection, Correlation: k.Correlation}]
-			if request == nil || v.Group == 0 {
+			if request == nil || request.Link == 0 || v.Group == 0 {
 				return
 			}
 			d := doubtful{sent: v.Time, committed: v.Time}

@@ -125,7 +125,7 @@ func (u *update) joinOffsets() {
 		c.wanted = c.wanted || link.wanted
 		c.lost = max(c.lost, u.lost[link.scope()])
 		deleted = deleted || o.Source == OffsetDeleted
-		c.hear(o)
+		u.hear(c, o)
 	}
 	u.settlePlaces()
 	if deleted {
@@ -134,7 +134,7 @@ func (u *update) joinOffsets() {
 }
 
 // hear takes one statement about the group's offset.
-func (c *place) hear(o *Offset) {
+func (u *update) hear(c *place, o *Offset) {
 	if o.read() && (c.fetched == nil || o.Since > c.fetched.Since || (o.Since == c.fetched.Since && o.Acked > c.fetched.Acked)) {
 		c.fetched = o
 	}
@@ -142,11 +142,28 @@ func (c *place) hear(o *Offset) {
 	case o.Source == OffsetUnknown:
 		c.doubt = newest(c.doubt, o)
 	case o.Source == OffsetCommitted || o.Source == OffsetTransaction:
-		c.commit = newest(c.commit, o)
-		c.newest = newest(c.newest, o)
+		c.commit = u.newestCommit(c.commit, o)
+		c.newest = u.newestCommit(c.newest, o)
 	case !o.read():
 		c.newest = newest(c.newest, o)
 	}
+}
+
+// newestCommit is newest, but of one commit that both ends of its connection tell, it is the client's word: who that is
+// the broker does not know as well. The broker hears of it last and first has it answered.
+func (u *update) newestCommit(a, b *Offset) *Offset {
+	if a == nil || a.Offset != b.Offset || a.Source != b.Source {
+		return newest(a, b)
+	}
+	client, broker := a, b
+	if u.links[a.Link].Role != RoleClient {
+		client, broker = b, a
+	}
+	if u.links[client.Link].Role == RoleClient && u.links[broker.Link].Role == RoleBroker &&
+		client.Committed <= broker.Committed && broker.Committed <= client.Acked {
+		return client
+	}
+	return newest(a, b)
 }
 
 // settlePlaces chooses what is newest in each place, and holds a place back if nothing confirms that: what is older is not

@@ -3,6 +3,7 @@
 package state
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -211,18 +212,29 @@ func TestOffsetOutlivesItsConnection(t *testing.T) {
 }
 
 func TestBothEndsOfAConnectionCountOnce(t *testing.T) {
-	w := newWorld()
-	client := w.client("a", brokerOne, "C")
-	broker := w.broker(7, "a", "10.0.0.9", brokerOne, "C")
-	w.commit(broker, 7, 2*second)
-	w.commit(client, 7, 2*second-time.Millisecond)
-	w.high(client, 10, second)
-	w.high(broker, 10, second)
+	for _, clientFirst := range []bool{true, false} {
+		w := newWorld()
+		client := w.client("a", brokerOne, "C")
+		broker := w.broker(7, "a", "10.0.0.9", brokerOne, "C")
+		tell := []func(){
+			func() { w.sent(w.commit(client, 7, 2*second-time.Millisecond), 2*second+time.Millisecond) },
+			func() { w.commit(broker, 7, 2*second) },
+		}
+		if !clientFirst {
+			slices.Reverse(tell)
+		}
+		for _, end := range tell {
+			end()
+		}
+		w.high(client, 10, second)
+		w.high(broker, 10, second)
 
-	v := w.view()
-	assert.Len(t, v.Groups, 1)
-	assert.Len(t, v.Partitions, 1)
-	assert.Len(t, v.Clients, 1, "of the two ends, the one that knew it last")
+		v := w.view()
+		assert.Len(t, v.Groups, 1)
+		assert.Len(t, v.Partitions, 1)
+		require.Len(t, v.Clients, 1)
+		assert.Equal(t, w.Links[client].Process, v.Clients[0].Process, "the broker does not know it as well")
+	}
 }
 
 func TestCommitTime(t *testing.T) {

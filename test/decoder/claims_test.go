@@ -17,8 +17,8 @@ type claim struct {
 	other        name
 }
 
-// endAsked stands for the request to commit a transaction, answered or not: what it changes may have been put into the
-// transaction long before.
+// endAsked stands for the request to end a transaction, answered or not: what it changes may have been put into the
+// transaction long before, and an abort whose answer is not seen leaves it open how that ended.
 var endAsked = claim{what: "end of a transaction asked for"}
 
 // candidate is a stretch of bytes that is a whole request.
@@ -53,7 +53,7 @@ func claims(requests, responses []byte) map[claim]bool {
 		if c, correlation, version, ok := readRequest(requests[p:], k); ok {
 			found[correlation] = append(found[correlation], c)
 			versions[correlation] = append(versions[correlation], version)
-			if c.message.Name == "EndTxnResponse" && c.committed {
+			if c.message.Name == "EndTxnResponse" {
 				k.all[endAsked] = true
 			}
 		}

@@ -31,6 +31,7 @@ type bench struct {
 	trips  map[int]int    // of recoveries
 	others map[string]int
 	before map[claim]bool // topic ids, which belong to no connection, of earlier inputs
+	ended  bool           // the end of a transaction was asked for, also by an input before: whose link comes back makes it doubtful
 }
 
 func newBench(t testing.TB) *bench {
@@ -57,6 +58,7 @@ func (b *bench) next(t testing.TB) {
 		require.NoError(t, err)
 		*b.k = kernel{Probe: p, t: t, reports: reports, names: map[uint64]name{0: {}, 1: {kind: nameInvalid}}}
 		b.others["reloads"]++
+		b.ended = false
 	}
 	b.before = map[claim]bool{}
 	for _, p := range b.published() {
@@ -184,8 +186,9 @@ func (b *bench) mutated(t testing.TB, s uint64, extra []byte) {
 		}
 	}
 	allowed := claims(passed[0], passed[1])
+	b.ended = b.ended || allowed[endAsked]
 	for _, p := range b.published() {
-		require.True(t, allowed[p] || (p.what == "unknown" && allowed[endAsked]), "seed %d: published, but in no exchange that is whole: %+v", s, p)
+		require.True(t, allowed[p] || (p.what == "unknown" && b.ended), "seed %d: published, but in no exchange that is whole: %+v", s, p)
 		b.values[p.what]++
 	}
 	b.recovered(t, s, c)
