@@ -93,12 +93,12 @@ func (p *Probe) doubt(now uint64) error {
 	return errors.Join(errs...)
 }
 
-// doubtTransactions adds to unknown the offsets that may have come into force with the end of a transaction: on a client
-// one of ends, which are commits; on a broker that was sent no marker so far, one that was not seen, as where brokers
-// encrypt what they say to each other. Clients commit offsets when they are about to end a transaction, so that the
-// marker would follow soon.
+// doubtTransactions adds to unknown the offsets that may have come into force with one of ends, commits of transactions.
+// And it finds those at a broker that was not seen to be sent markers, as where brokers encrypt what they say to each
+// other: clients commit offsets when they are about to end a transaction, so that the marker would follow soon.
 func (p *Probe) doubtTransactions(now uint64, ends map[producer]uint64, unknown map[bpf.KafkaOffsetKey]doubtful) error {
 	m := &p.objects.KafkaMaps
+	p.open = cleared(p.open)
 	ids := make(map[uint64]int64)
 	marked := make(map[processID]bool)
 	errProducers := p.reader.producers.each(m.TxnProducers, func(k *uint64, v *bpf.KafkaTxnProducer) {
@@ -107,17 +107,22 @@ func (p *Probe) doubtTransactions(now uint64, ends map[producer]uint64, unknown 
 			marked[processID{v.Tgid, v.StartTime}] = true
 		}
 	})
-	errOffsets := p.reader.txnOffsets.each(m.TxnOffsets, func(_ *uint64, v *bpf.KafkaTxnOffset) {
+	errOffsets := p.reader.txnOffsets.each(m.TxnOffsets, func(id *uint64, v *bpf.KafkaTxnOffset) {
 		var link bpf.KafkaLinkValue
 		if err := m.Links.Lookup(v.Key.Link, &link); err != nil {
 			return
 		}
 		l := linkOf(&link)
-		switch sent := ends[producer{l.Process, l.Client, ids[v.ProducerKey]}]; {
-		case l.Role == state.RoleBroker && older(now, v.First, commitAge) && !marked[processID{l.Process.PID, l.Process.StartTime}]:
-			unknown[v.Key] = unknown[v.Key].or(doubtful{sent: now, ended: now})
-		case sent > v.Asked:
+		if sent := ends[producer{l.Process, l.Client, ids[v.ProducerKey]}]; sent > v.Asked {
 			unknown[v.Key] = unknown[v.Key].or(doubtful{sent: sent, ended: sent})
+		}
+		process := processID{l.Process.PID, l.Process.StartTime}
+		if l.Role == state.RoleBroker && older(now, v.First, commitAge) && !marked[process] {
+			p.open[*id] = true
+			p.snapshot.Open = append(p.snapshot.Open, state.OpenOffset{
+				Link: state.LinkID(v.Key.Link), Group: state.NameID(v.Key.Group), Topic: state.NameID(v.Key.Topic),
+				Partition: v.Key.Partition, Committed: v.Asked,
+			})
 		}
 	})
 	return errors.Join(errProducers, errOffsets)

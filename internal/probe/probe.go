@@ -42,6 +42,7 @@ type Probe struct {
 	lastUsed map[uint64]uint64             // links, also those without a connection
 	clusters map[state.LinkID]state.NameID // as learnt
 	missed   map[uint64]uint64             // links of which an answer came whose request was not seen
+	open     map[uint64]bool               // of txn_offsets: those in Snapshot.Open
 	unnamed  map[[16]byte]state.NameID
 	idle     []uint64 // keys of connections on which nothing has passed for idleConnection
 }

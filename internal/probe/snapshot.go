@@ -25,6 +25,7 @@ func (p *Probe) Snapshot() (*state.Snapshot, error) {
 		TopicIDTimes: cleared(s.TopicIDTimes),
 		Links:        cleared(s.Links),
 		Offsets:      s.Offsets[:0],
+		Open:         s.Open[:0],
 		Watermarks:   s.Watermarks[:0],
 		Sessions:     cleared(s.Sessions),
 		Batches:      cleared(s.Batches),

@@ -21,9 +21,17 @@ func (p *Probe) sweepTransactions(now uint64, idle time.Duration) error {
 		kept[*k] = !older(now, v.Time, max(idle, openTransaction))
 		return !kept[*k]
 	})
-	errOffsets := p.reader.txnOffsets.removeIf(m.TxnOffsets, func(_ *uint64, v *bpf.KafkaTxnOffset) bool {
+	var errs []error
+	errOffsets := p.reader.txnOffsets.removeIf(m.TxnOffsets, func(id *uint64, v *bpf.KafkaTxnOffset) bool {
 		kept, there := kept[v.ProducerKey]
-		return !kept && (there || older(now, v.Asked, openTransaction))
+		if kept || (!there && !older(now, v.Asked, openTransaction)) {
+			return false
+		}
+		if p.open[*id] { // it has ended by now, one way or the other
+			ended := v.Asked + uint64(openTransaction)
+			errs = append(errs, p.offsetUnknown(v.Key, doubtful{sent: ended, committed: v.Asked, ended: ended}))
+		}
+		return true
 	})
-	return errors.Join(errProducers, remove(m.TxnProducers, producers), errOffsets)
+	return errors.Join(errProducers, remove(m.TxnProducers, producers), errOffsets, errors.Join(errs...))
 }

@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -72,4 +73,45 @@ func TestSweepForgetsTransactions(t *testing.T) {
 	require.NoError(t, p.sweepTransactions(later, time.Minute))
 	require.NoError(t, p.sweepTransactions(later, time.Minute))
 	assert.Zero(t, left())
+}
+
+// A broker whose markers are not seen: that a transaction has ended is not seen either.
+func TestTransactionsAtABrokerWithoutMarkers(t *testing.T) {
+	p := detached(t)
+	c := answer(t, p)
+	require.NoError(t, p.Feed(c, Received, txnCommitRequest(10, "g", "t", 20)))
+	require.NoError(t, p.Feed(c, Sent, txnCommitResponse(10, "t")))
+	assert.Empty(t, snapshot(t, p).Open, "its marker may be on its way")
+	require.NoError(t, p.reader.txnOffsets.each(p.objects.TxnOffsets, func(id *uint64, v *bpf.KafkaTxnOffset) {
+		v.First -= uint64(commitAge + time.Second)
+		require.NoError(t, p.objects.TxnOffsets.Put(*id, v))
+	}))
+	s := snapshot(t, p)
+	require.Len(t, s.Open, 1)
+	assert.Equal(t, s.Offsets[0].Link, s.Open[0].Link)
+	assert.Equal(t, []int64{7}, offsets(s), "what is known is kept: the transaction may be aborted")
+
+	later := monotonic() + uint64(openTransaction) + uint64(time.Minute)
+	for range 2 {
+		require.NoError(t, p.sweepTransactions(later, time.Minute))
+	}
+	s = snapshot(t, p)
+	assert.Empty(t, s.Open)
+	assert.Equal(t, state.OffsetUnknown, s.Offsets[0].Source)
+}
+
+// answer is a connection, seen from the broker, on which 7 was committed.
+func answer(t *testing.T, p *Probe) *FeedConnection {
+	t.Helper()
+	c := &FeedConnection{
+		Key: 9, Local: netip.MustParseAddrPort("10.0.0.1:9092"), Remote: netip.MustParseAddrPort("10.0.0.9:40009"),
+	}
+	for _, exchange := range [][2][]byte{
+		{heartbeatRequest(1, "g"), frame(int32(1), int16(0))},
+		{commitRequest(2, "g", "t", 7), commitResponse(2, "t")},
+	} {
+		require.NoError(t, p.Feed(c, Received, exchange[0]))
+		require.NoError(t, p.Feed(c, Sent, exchange[1]))
+	}
+	return c
 }

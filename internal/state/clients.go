@@ -31,7 +31,11 @@ func (u *update) publishClients() {
 			}
 			continue
 		}
-		link := u.committer(c, owner)
+		link := u.committer(c, c.commit, owner)
+		if link == nil && c.looked {
+			// The owner has found what it committed before to be the group's again.
+			link = u.committer(c, c.newest, owner)
+		}
 		committed := link != nil
 		if owner != nil {
 			link = owner.link
@@ -45,7 +49,7 @@ func (u *update) publishClients() {
 		row.Assigned = owner != nil
 		row.HasCommitted = committed
 		if committed {
-			row.Committed = c.commit.Offset
+			row.Committed = c.newest.Offset
 		}
 		row.Lag, row.HasLag = u.lag(p, c.newest)
 		u.addClient(row, positions[clientPartition{c.partition, link.Process, link.Client}])
@@ -68,13 +72,13 @@ func (u *update) publishClients() {
 
 // committer is the link of the newest commit, nil if its client does not own the partition any more: somebody
 // else has committed since, or was told to own it, or the client itself was told otherwise.
-func (u *update) committer(c *place, owner *ownership) *linkState {
-	if c.commit == nil || !c.owned() {
+func (u *update) committer(c *place, commit *Offset, owner *ownership) *linkState {
+	if commit == nil || (commit.Source != OffsetCommitted && commit.Source != OffsetTransaction) || !u.owned(c, commit) {
 		return nil
 	}
-	link := u.links[c.commit.Link]
+	link := u.links[commit.Link]
 	client := link.Client
-	if c.commit.Source == OffsetTransaction {
+	if commit.Source == OffsetTransaction {
 		client = anyClient // the producer's, who commits for the consumers of its process
 	}
 	if owner != nil {
@@ -120,8 +124,8 @@ func (u *update) addClient(row ClientPartition, asked *position) {
 
 // owned tells whether the newest commit still is what the group has: nobody has committed since.
 // Somebody who only looked (OffsetFetch) and saw the same has not taken over.
-func (c *place) owned() bool {
-	return c.newest == c.commit || (c.newest.read() && c.newest.Offset == c.commit.Offset)
+func (u *update) owned(c *place, commit *Offset) bool {
+	return c.newest == commit || (c.newest.read() && c.newest.Offset == commit.Offset) || u.bothEnds(commit, c.newest)
 }
 
 func (u *update) clientRow(p *partition, process ProcessKey, client NameID) ClientPartition {

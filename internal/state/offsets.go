@@ -14,6 +14,7 @@ type place struct {
 	fetched          *Offset // the newest that a client read; nil if none did
 	doubt            *Offset // the newest that is not known, nil if there is none
 	commit           *Offset // the newest that a client committed, nil if none did
+	open             *Offset // the newest of which it would not be seen whether it has come into force, nil if there is none
 	lost             uint64  // when one of those clients' requests was last not understood
 	looked           bool    // newest is what another than the last committer read
 	wanted           bool
@@ -23,6 +24,10 @@ type place struct {
 // TransactionMarkers is how long an OffsetFetch may tell the offset from before a transaction that has been committed:
 // TXN_MARKERS_NS of bpf/sinks_offsets.h.
 const TransactionMarkers = 2 * time.Second
+
+// transactionTime is how much later a broker may have heard of a commit within a transaction than its client was told
+// that the one before had ended, or this one.
+const transactionTime = 5 * time.Second
 
 // newerThan compares two of one sort: told by acknowledgements, or read.
 func (o *Offset) newerThan(other *Offset) bool {
@@ -74,7 +79,7 @@ func (o *Offset) readAfter(told *Offset) bool {
 
 // before tells whether an offset was committed, or seen, before something was deleted.
 func (o *Offset) before(deleted uint64) bool {
-	if o.Source == OffsetTransaction {
+	if o.Source == OffsetTransaction && !o.read() {
 		return o.Committed <= deleted // also if its transaction ended later
 	}
 	return o.Since <= deleted
@@ -96,41 +101,65 @@ func (u *update) joinOffsets() {
 	deleted := false
 	for i := range u.Offsets {
 		o := &u.Offsets[i]
-		link := u.links[o.Link]
-		if link == nil {
-			u.model.held.Offsets++
+		c, link := u.placeOf(o)
+		if c == nil {
 			continue
 		}
-		topic, ok := u.topicOrHold(link.cluster, o.Topic)
-		if !ok {
-			continue
-		}
-		group := u.group(o.Group)
-		if !group.wanted {
-			continue
-		}
-		if o.before(max(u.topicSince(link.cluster, o.Topic), u.deleted[clusterGroup{link.cluster, o.Group}])) {
-			u.model.void = append(u.model.void, *o)
-			continue // the broker has none any more
-		}
-		partition := u.partition(topic, o.Partition)
-		key := pair(partition, group.index)
-		at, known := u.placeIndex[key]
-		if !known {
-			at = int32(len(u.places))
-			u.placeIndex[key] = at
-			u.places = append(u.places, place{partition: partition, group: group.index})
-		}
-		c := &u.places[at]
 		c.wanted = c.wanted || link.wanted
 		c.lost = max(c.lost, u.lost[link.scope()])
 		deleted = deleted || o.Source == OffsetDeleted
 		u.hear(c, o)
 	}
+	u.joinOpen()
 	u.settlePlaces()
 	if deleted {
 		u.voidDeleted()
 	}
+}
+
+// joinOpen takes up what transactions at brokers may have brought into force unseen.
+func (u *update) joinOpen() {
+	for i := range u.Open {
+		x := &u.Open[i]
+		o := &Offset{
+			Link: x.Link, Group: x.Group, Topic: x.Topic, Partition: x.Partition, Source: OffsetUnknown,
+			Since: x.Committed, Acked: x.Committed, Committed: x.Committed,
+		}
+		if c, link := u.placeOf(o); c != nil {
+			c.wanted = c.wanted || link.wanted
+			c.open = newest(c.open, o)
+		}
+	}
+}
+
+// placeOf finds or makes the place of an offset; nil if it is not wanted, not known where it belongs, or void.
+func (u *update) placeOf(o *Offset) (*place, *linkState) {
+	link := u.links[o.Link]
+	if link == nil {
+		u.model.held.Offsets++
+		return nil, nil
+	}
+	topic, ok := u.topicOrHold(link.cluster, o.Topic)
+	if !ok {
+		return nil, nil
+	}
+	group := u.group(o.Group)
+	if !group.wanted {
+		return nil, nil
+	}
+	if o.before(max(u.topicSince(link.cluster, o.Topic), u.deleted[clusterGroup{link.cluster, o.Group}])) {
+		u.model.void = append(u.model.void, *o)
+		return nil, nil // the broker has none any more
+	}
+	partition := u.partition(topic, o.Partition)
+	key := pair(partition, group.index)
+	at, known := u.placeIndex[key]
+	if !known {
+		at = int32(len(u.places))
+		u.placeIndex[key] = at
+		u.places = append(u.places, place{partition: partition, group: group.index})
+	}
+	return &u.places[at], link
 }
 
 // hear takes one statement about the group's offset.
@@ -143,27 +172,30 @@ func (u *update) hear(c *place, o *Offset) {
 		c.doubt = newest(c.doubt, o)
 	case o.Source == OffsetCommitted || o.Source == OffsetTransaction:
 		c.commit = u.newestCommit(c.commit, o)
-		c.newest = u.newestCommit(c.newest, o)
+		c.newest = newest(c.newest, o)
 	case !o.read():
 		c.newest = newest(c.newest, o)
 	}
 }
 
 // newestCommit is newest, but of one commit that both ends of its connection tell, it is the client's word: who that is
-// the broker does not know as well. The broker hears of it last and first has it answered.
+// the broker does not know as well.
 func (u *update) newestCommit(a, b *Offset) *Offset {
-	if a == nil || a.Offset != b.Offset || a.Source != b.Source {
-		return newest(a, b)
-	}
-	client, broker := a, b
-	if u.links[a.Link].Role != RoleClient {
-		client, broker = b, a
-	}
-	if u.links[client.Link].Role == RoleClient && u.links[broker.Link].Role == RoleBroker &&
-		client.Committed <= broker.Committed && broker.Committed <= client.Acked {
-		return client
+	switch {
+	case a != nil && u.bothEnds(a, b):
+		return a
+	case a != nil && u.bothEnds(b, a):
+		return b
 	}
 	return newest(a, b)
+}
+
+// bothEnds tells whether a client and a broker tell of the same commit. The broker hears of it last, and first has it
+// answered.
+func (u *update) bothEnds(client, broker *Offset) bool {
+	return client.Offset == broker.Offset && client.Source == broker.Source &&
+		client.Committed <= broker.Committed && broker.Committed <= client.Acked &&
+		u.links[client.Link].Role == RoleClient && u.links[broker.Link].Role == RoleBroker
 }
 
 // settlePlaces chooses what is newest in each place, and holds a place back if nothing confirms that: what is older is not
@@ -172,7 +204,9 @@ func (u *update) settlePlaces() {
 	kept := u.places[:0]
 	for i := range u.places {
 		c := u.places[i]
-		c.settle()
+		if told := c.settle(); c.open != nil && !u.tells(told, c.open) {
+			c.newest, c.looked = c.open, false
+		}
 		key := pair(c.partition, c.group)
 		if !u.confirmed(c.newest, c.partition) {
 			u.model.held.Offsets++
@@ -190,8 +224,8 @@ func (u *update) settlePlaces() {
 	u.places = kept
 }
 
-// settle chooses what is newest of what was told, what is in doubt, and what was read.
-func (c *place) settle() {
+// settle chooses what is newest of what was told, which it returns, what is in doubt, and what was read.
+func (c *place) settle() *Offset {
 	told := c.newest
 	if c.doubt != nil && (told == nil || c.doubt.Since >= told.order()) {
 		c.newest = c.doubt
@@ -201,6 +235,19 @@ func (c *place) settle() {
 		c.newest = c.fetched
 	}
 	c.looked = c.newest == c.fetched && told != c.fetched
+	return told
+}
+
+// tells whether what was told stands whether or not an open transaction has ended: after a later commit it does, and if
+// the transaction's own client tells how it ends.
+func (u *update) tells(told, open *Offset) bool {
+	if told == nil {
+		return false
+	}
+	if told.Source == OffsetTransaction && u.links[told.Link].Role == RoleClient && told.Acked+uint64(transactionTime) >= open.Committed {
+		return true
+	}
+	return told.order() > open.Committed
 }
 
 // voidDeleted finds the offsets from before a deletion.

@@ -22,6 +22,7 @@ type Snapshot struct {
 
 	Links      map[LinkID]Link
 	Offsets    []Offset
+	Open       []OpenOffset
 	Watermarks []Watermark
 	// Asked are what brokers answered to the receiver's own questions, at most one for each end of a partition.
 	Asked    []Asked
@@ -104,6 +105,15 @@ type Offset struct {
 	// Committed of an OffsetCommitted or OffsetTransaction is when the commit was asked for: a group's coordinator goes by
 	// the order of commits.
 	Committed uint64
+}
+
+// OpenOffset was committed within a transaction at a broker that is on this host, some time ago, and nothing seen here will
+// tell when that ends.
+type OpenOffset struct {
+	Link         LinkID
+	Group, Topic NameID
+	Partition    int32
+	Committed    uint64 // when the commit was asked for
 }
 
 // PartitionKey is a partition as one link knows it.
