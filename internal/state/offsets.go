@@ -74,7 +74,12 @@ func (o *Offset) readAfter(told *Offset) bool {
 	if told.Source == OffsetTransaction || (told.Source == OffsetUnknown && told.Ordered > 0) {
 		since = max(since, told.Acked+uint64(TransactionMarkers))
 	}
-	return o.Since > since || (o.Since == since && o.Acked > told.Acked)
+	return o.after(since, told.Acked)
+}
+
+// after goes by when it was true, and then by when it was heard.
+func (o *Offset) after(since, acked uint64) bool {
+	return o.Since > since || (o.Since == since && o.Acked > acked)
 }
 
 // before tells whether an offset was committed, or seen, before something was deleted.
@@ -164,7 +169,7 @@ func (u *update) placeOf(o *Offset) (*place, *linkState) {
 
 // hear takes one statement about the group's offset.
 func (u *update) hear(c *place, o *Offset) {
-	if o.read() && (c.fetched == nil || o.Since > c.fetched.Since || (o.Since == c.fetched.Since && o.Acked > c.fetched.Acked)) {
+	if o.read() && (c.fetched == nil || o.after(c.fetched.Since, c.fetched.Acked)) {
 		c.fetched = o
 	}
 	switch {

@@ -26,6 +26,9 @@ var peers = []peer{
 // peersSize is the number of group-partitions with which they were measured.
 const peersSize = 10_000
 
+// unasked is what this collector asks brokers, and what that costs them. It is not measured here either.
+const unasked = "none \\*"
+
 // beside sets them beside what was measured here.
 func (r *costReport) beside() string {
 	rows := [][]string{{"", "CPU time, ms", "of the broker, ms", "requests to brokers", "resident at most, MiB", "KB"}}
@@ -37,10 +40,11 @@ func (r *costReport) beside() string {
 			continue
 		}
 		for _, c := range s.costs[1:] {
-			rows = append(rows, []string{"ebpf_kafka, " + c.way, milliseconds(c.cpu), "0", "0",
+			rows = append(rows, []string{"ebpf_kafka, " + c.way, milliseconds(c.cpu), unasked, unasked,
 				page.Number(float64(c.peak) / mebibyte), page.Number(float64(c.bytes) / 1000)})
 		}
-		return fmt.Sprintf("Beside what asks brokers, with %s group-partitions, for one collection:\n\n%s\n",
+		return fmt.Sprintf("Beside what asks brokers, with %s group-partitions, for one collection:\n\n%s\n"+
+			"\\* Without the block `watermarks`; a broker's own counters [below](#what-clients-at-full-speed-lose) show it.\n\n",
 			page.Number(peersSize), page.Table(rows))
 	}
 	return ""
