@@ -140,12 +140,16 @@ bench: $(COLLECTOR) ## A few minutes: decoder, snapshot, model, metrics, hooks, 
 	cd test && $(AS_ROOT) go test -run '^$$' -bench . ./decoder/... ./hooks/... ./bench/...
 
 .PHONY: bench-all
-bench-all: bench bench-calls bench-scrape bench-throughput bench-host bench-freshness bench-soak ## Every benchmark: two hours; writes docs/performance.md (root)
+bench-all: bench bench-calls bench-frames bench-scrape bench-throughput bench-host bench-freshness bench-soak ## Every benchmark: two hours; writes docs/performance.md (root)
 
 .PHONY: bench-calls
 bench-calls: ## What the hooks cost a call, in time and in instructions; writes docs/performance.md (root)
 	test/install.sh kernels
 	cd test && $(AS_ROOT) go test -count 1 -timeout 1h -v ./costs -write
+
+.PHONY: bench-frames
+bench-frames: ## What the decoder takes for a frame of each API, a minute; writes docs/performance.md (root)
+	cd test && $(AS_ROOT) go test -count 1 -v -run 'TestFrames$$' ./bench -write
 
 .PHONY: bench-scrape
 bench-scrape: $(COLLECTOR) ## What a collection costs, for 1,000 to 500,000 group-partitions; writes docs/performance.md (root)

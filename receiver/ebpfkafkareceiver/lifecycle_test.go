@@ -15,7 +15,6 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/collector/scraper/scraperhelper"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
@@ -47,26 +46,27 @@ func (s *fakeSource) open(context.Context, *Config, receiver.Settings) (source, 
 	return s, fakeResolver{}, nil
 }
 
-// start makes a receiver that scrapes once at its start and then at each tick.
+// start makes a receiver that collects once at its start and then at each tick.
 func start(
 	t *testing.T, settings receiver.Settings, next consumer.Metrics, open openFunc, ticks <-chan time.Time,
 ) receiver.Metrics {
 	t.Helper()
 	config := createDefaultConfig().(*Config)
 	config.InitialDelay = 0
-	r, err := newReceiver(settings, config, next, open, scraperhelper.WithTickerChannel(ticks))
+	r, err := newReceiver(settings, config, next, open)
 	require.NoError(t, err)
+	r.ticks = ticks
 	require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
 	return r
 }
 
-func TestReceiverScrapes(t *testing.T) {
+func TestReceiverCollects(t *testing.T) {
 	src := &fakeSource{view: *exampleView()}
 	sink := new(consumertest.MetricsSink)
 	ticks := make(chan time.Time)
 	r := start(t, receivertest.NewNopSettings(metadata.Type), sink, src.open, ticks)
 
-	ticks <- time.Time{} // taken only once the first scrape is over
+	ticks <- time.Time{} // taken only once the first collection is over
 	ticks <- time.Time{}
 	require.NoError(t, r.Shutdown(t.Context()))
 
@@ -78,15 +78,19 @@ func TestReceiverScrapes(t *testing.T) {
 }
 
 // A snapshot that fails gives no metrics, and the next tick tries again.
-func TestReceiverScrapeError(t *testing.T) {
+func TestReceiverSnapshotError(t *testing.T) {
 	src := &fakeSource{err: errors.New("map is gone")}
 	sink := new(consumertest.MetricsSink)
+	reader := componenttest.NewTelemetry()
 	ticks := make(chan time.Time)
-	r := start(t, receivertest.NewNopSettings(metadata.Type), sink, src.open, ticks)
+	r := start(t, metadatatest.NewSettings(reader), sink, src.open, ticks)
 	ticks <- time.Time{}
 	require.NoError(t, r.Shutdown(t.Context()))
 	assert.Zero(t, sink.DataPointCount())
 	assert.Equal(t, 1, src.closed)
+	metadatatest.AssertEqualReceiverEbpfKafkaSnapshotErrors(t, reader,
+		[]metricdata.DataPoint[int64]{{Value: 2}}, metricdatatest.IgnoreTimestamp())
+	require.NoError(t, reader.Shutdown(t.Context()))
 }
 
 func TestReceiverStartError(t *testing.T) {

@@ -33,8 +33,14 @@ func newPublisher(config *Config, settings receiver.Settings, processes resolver
 	}
 }
 
-// publish takes time and memory in proportion to the size of the view.
-func (p *publisher) publish(view *state.View) pmetric.Metrics {
+// pageRows is how many entries of a view go into one pmetric.Metrics. They are up to five data points each, in OTLP
+// about a hundred bytes a point: 2 MB, of the 4 MiB that a gRPC server takes at once by default. Smaller pages would
+// save no more memory to speak of, and make more calls.
+const pageRows = 4096
+
+// publish gives the view's metrics to deliver, page by page. It takes time in proportion to the size of the view, and
+// memory in proportion to that of a page.
+func (p *publisher) publish(view *state.View, deliver func(page pmetric.Metrics)) {
 	b := &batch{
 		// A new builder for each scrape: an old one reserves, for each resource, as many points as the largest resource
 		// ever had.
@@ -42,11 +48,14 @@ func (p *publisher) publish(view *state.View) pmetric.Metrics {
 			metadata.WithStartTime(pcommon.NewTimestampFromTime(p.start))),
 		publisher: p,
 		view:      view,
+		deliver:   deliver,
 		now:       pcommon.NewTimestampFromTime(view.Time),
 	}
 	b.clusters()
 	b.processes()
-	return b.Emit()
+	if b.rows > 0 {
+		b.pass()
+	}
 }
 
 // batch is the work on one view.
@@ -54,7 +63,26 @@ type batch struct {
 	*metadata.MetricsBuilder
 	publisher *publisher
 	view      *state.View
+	deliver   func(pmetric.Metrics)
 	now       pcommon.Timestamp
+	resource  pcommon.Resource // of the entry that is being made metrics of
+	rows      int              // entries on the page
+}
+
+// row begins an entry. A page that is full by then is passed on; what is left of the resource follows on the next one.
+func (b *batch) row() {
+	if b.rows == pageRows {
+		b.pass()
+	}
+	b.rows++
+}
+
+func (b *batch) pass() {
+	page := b.Emit(metadata.WithResource(b.resource))
+	b.rows = 0
+	if page.ResourceMetrics().Len() > 0 { // not all entries have a value
+		b.deliver(page)
+	}
 }
 
 // clusterRows are the indices of the entries of one cluster in the view's slices.
@@ -102,19 +130,21 @@ func (b *batch) clusters() {
 		rows.shares = append(rows.shares, int32(i))
 	}
 	for _, rows := range index.smallestFirst((*clusterRows).len) {
+		b.resource = b.clusterResource(rows.cluster)
 		b.groupPartitions(rows.groups)
 		b.partitions(rows.partitions)
 		b.commits(rows.commits)
 		b.members(rows.members)
 		b.rebalances(rows.rebalances)
 		b.shares(rows.shares)
-		b.EmitForResource(metadata.WithResource(b.clusterResource(rows.cluster)))
+		b.EmitForResource(metadata.WithResource(b.resource))
 	}
 }
 
 func (b *batch) groupPartitions(rows []int32) {
 	sums := newGrouping(func(key groupTopic) *groupSum { return &groupSum{groupTopic: key} })
 	for _, i := range rows {
+		b.row()
 		e := &b.view.Groups[i]
 		group, topic, partition := validName(e.Group), validName(e.Topic), int64(e.Partition)
 		sums.at(groupTopic{group, topic}).add(e)
@@ -136,6 +166,7 @@ func (b *batch) groupPartitions(rows []int32) {
 		}
 	}
 	for _, sum := range sums.inOrder() {
+		b.row()
 		if !sum.offsetUnknown {
 			b.RecordKafkaConsumerGroupOffsetSumDataPoint(b.now, sum.offset, sum.group, sum.topic)
 		}
@@ -147,6 +178,7 @@ func (b *batch) groupPartitions(rows []int32) {
 
 func (b *batch) partitions(rows []int32) {
 	for _, i := range rows {
+		b.row()
 		e := &b.view.Partitions[i]
 		topic, partition := validName(e.Topic), int64(e.Partition)
 		if e.HasCurrent {
@@ -189,13 +221,15 @@ func (b *batch) processes() {
 		rows.clients = append(rows.clients, int32(i))
 	}
 	for _, rows := range index.smallestFirst((*processRows).len) {
+		b.resource = b.processResource(rows.processOwner)
 		b.clients(rows.clients)
-		b.EmitForResource(metadata.WithResource(b.processResource(rows.processOwner)))
+		b.EmitForResource(metadata.WithResource(b.resource))
 	}
 }
 
 func (b *batch) clients(rows []int32) {
 	for _, i := range rows {
+		b.row()
 		e := &b.view.Clients[i]
 		client, group, topic, partition := validName(e.ClientID), validName(e.Group), validName(e.Topic), int64(e.Partition)
 		if e.HasCommitted {

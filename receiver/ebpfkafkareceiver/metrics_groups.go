@@ -22,6 +22,7 @@ func (b *batch) since(start time.Time) {
 
 func (b *batch) commits(rows []int32) {
 	for _, i := range rows {
+		b.row()
 		e := &b.view.Commits[i]
 		b.since(e.Start)
 		group, topic := validName(e.Group), validName(e.Topic)
@@ -44,6 +45,7 @@ var groupStates = [...]metadata.AttributeGroupState{
 
 func (b *batch) members(rows []int32) {
 	for _, i := range rows {
+		b.row()
 		e := &b.view.Members[i]
 		group := validName(e.Group)
 		if e.Type == state.ShareGroup {
@@ -66,6 +68,7 @@ func (b *batch) members(rows []int32) {
 
 func (b *batch) rebalances(rows []int32) {
 	for _, i := range rows {
+		b.row()
 		e := &b.view.Rebalances[i]
 		b.since(e.Start)
 		b.RecordKafkaConsumerGroupRebalanceTimeDataPoint(b.now, e.Time.Seconds(), validName(e.Group))
@@ -82,6 +85,7 @@ var acknowledgements = map[state.Acknowledgement]metadata.AttributeAcknowledgeme
 
 func (b *batch) shares(rows []int32) {
 	for _, i := range rows {
+		b.row()
 		e := &b.view.Shares[i]
 		b.since(e.Start)
 		b.RecordKafkaShareGroupAcknowledgedDataPoint(b.now, int64(e.Count), validName(e.Group), validName(e.Topic),

@@ -63,7 +63,11 @@ func publish(t testing.TB, view *state.View, configure func(*Config)) pmetric.Me
 		configure(config)
 	}
 	p := newPublisher(config, receivertest.NewNopSettings(metadata.Type), fakeResolver{}, testStart)
-	return p.publish(view)
+	all := pmetric.NewMetrics()
+	p.publish(view, func(page pmetric.Metrics) {
+		page.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
+	})
+	return all
 }
 
 // exampleView has two clusters with equal names, values that are not known, and a client of each sort.
@@ -345,11 +349,12 @@ func BenchmarkPublish(b *testing.B) {
 		view := largeView(size.groups, size.topics, size.partitions, size.clients)
 		config := createDefaultConfig().(*Config)
 		p := newPublisher(config, receivertest.NewNopSettings(metadata.Type), fakeResolver{}, testStart)
-		count := p.publish(view).DataPointCount()
+		count := 0
+		p.publish(view, func(page pmetric.Metrics) { count += page.DataPointCount() })
 		b.Run(fmt.Sprintf("%s/points=%d", size.name, count), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p.publish(view)
+				p.publish(view, func(pmetric.Metrics) {})
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(count), "ns/point")
 		})

@@ -108,6 +108,11 @@ func (t *telemetry) observe(ctx context.Context, stats Stats, took time.Duration
 	t.builder.ReceiverEbpfKafkaSnapshotDuration.Record(ctx, took.Seconds())
 }
 
+// failed counts a snapshot that could not be taken.
+func (t *telemetry) failed(ctx context.Context) {
+	t.builder.ReceiverEbpfKafkaSnapshotErrors.Add(ctx, 1)
+}
+
 func (t *telemetry) shutdown() {
 	t.builder.Shutdown()
 }

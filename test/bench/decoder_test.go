@@ -22,11 +22,6 @@ func BenchmarkDecoder(b *testing.B) {
 			require.NoError(b, p.FeedClose(&c.connection))
 		}
 	})
-	heartbeat := func() (kmsg.Request, kmsg.Response) {
-		request := kmsg.NewPtrHeartbeatRequest()
-		request.Version, request.Group, request.MemberID = 4, "checkout", "consumer-checkout-1-4b2d"
-		return request, kmsg.NewPtrHeartbeatResponse()
-	}
 	for _, x := range []struct {
 		name string
 		make func() (kmsg.Request, kmsg.Response)

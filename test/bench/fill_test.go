@@ -73,14 +73,15 @@ func (c *client) frames(request kmsg.Request, response kmsg.Response) [2][]byte 
 	}
 }
 
-// commit makes an OffsetCommit 9 of every partition of n topics, and the response that accepts it.
+// commit makes an OffsetCommit 9 of every partition of n topics, and the response that accepts it. Later versions name
+// topics by id.
 func commit(group string, n, partitions int) (kmsg.Request, kmsg.Response) {
 	request, response := kmsg.NewPtrOffsetCommitRequest(), kmsg.NewPtrOffsetCommitResponse()
 	request.Version, request.Group = 9, group
 	for t := range n {
 		asked, answered := kmsg.NewOffsetCommitRequestTopic(), kmsg.NewOffsetCommitResponseTopic()
-		asked.Topic = topicName(t)
-		answered.Topic = asked.Topic
+		asked.Topic, asked.TopicID = topicName(t), topicID(t)
+		answered.Topic, answered.TopicID = asked.Topic, asked.TopicID
 		for i := range partitions {
 			a, b := kmsg.NewOffsetCommitRequestTopicPartition(), kmsg.NewOffsetCommitResponseTopicPartition()
 			a.Partition, a.Offset, b.Partition = int32(i), 1000, int32(i)
@@ -93,14 +94,15 @@ func commit(group string, n, partitions int) (kmsg.Request, kmsg.Response) {
 	return request, response
 }
 
-// fetch makes a Fetch 12 of every partition of n topics, and a response with `bytes` of record data each.
+// fetch makes a Fetch 12 of every partition of n topics, and a response with `bytes` of record data each. Later versions
+// name topics by id.
 func fetch(n, partitions, bytes int) (kmsg.Request, kmsg.Response) {
 	request, response := kmsg.NewPtrFetchRequest(), kmsg.NewPtrFetchResponse()
 	request.Version = 12
 	for t := range n {
 		asked, answered := kmsg.NewFetchRequestTopic(), kmsg.NewFetchResponseTopic()
-		asked.Topic = topicName(t)
-		answered.Topic = asked.Topic
+		asked.Topic, asked.TopicID = topicName(t), topicID(t)
+		answered.Topic, answered.TopicID = asked.Topic, asked.TopicID
 		for i := range partitions {
 			a, b := kmsg.NewFetchRequestTopicPartition(), kmsg.NewFetchResponseTopicPartition()
 			a.Partition, b.Partition = int32(i), int32(i)
@@ -127,6 +129,8 @@ func batch(bytes int) []byte {
 }
 
 func topicName(t int) string { return fmt.Sprintf("orders-by-region-%02d", t) }
+
+func topicID(t int) [16]byte { return [16]byte{0: 0x6e, 8: 0xa1, 15: byte(t)} }
 
 // fill brings n group-partitions into the maps by real decoded commits and fetches: 1,000 partitions
 // and as many groups as it takes, each with a client of its own.

@@ -39,6 +39,7 @@ type TelemetryBuilder struct {
 	ReceiverEbpfKafkaOrphanResponses    metric.Int64ObservableCounter
 	ReceiverEbpfKafkaResynchronisations metric.Int64ObservableCounter
 	ReceiverEbpfKafkaSnapshotDuration   metric.Float64Histogram
+	ReceiverEbpfKafkaSnapshotErrors     metric.Int64Counter
 	ReceiverEbpfKafkaWatermarkErrors    metric.Int64ObservableCounter
 	ReceiverEbpfKafkaWatermarkRequests  metric.Int64ObservableCounter
 }
@@ -327,6 +328,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithDescription("Time to read the BPF maps and to bring the model up to date. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverEbpfKafkaSnapshotErrors, err = builder.meter.Int64Counter(
+		"otelcol_receiver_ebpf_kafka_snapshot_errors",
+		metric.WithDescription("Collections that published nothing, since the BPF maps could not be read. [Alpha]"),
+		metric.WithUnit("{error}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverEbpfKafkaWatermarkErrors, err = builder.meter.Int64ObservableCounter(

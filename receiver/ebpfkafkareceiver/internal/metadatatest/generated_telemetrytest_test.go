@@ -69,6 +69,7 @@ func TestSetupTelemetry(t *testing.T) {
 		return nil
 	}))
 	tb.ReceiverEbpfKafkaSnapshotDuration.Record(context.Background(), 1)
+	tb.ReceiverEbpfKafkaSnapshotErrors.Add(context.Background(), 1)
 	AssertEqualReceiverEbpfKafkaBytesInspected(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -101,6 +102,9 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverEbpfKafkaSnapshotDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverEbpfKafkaSnapshotErrors(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverEbpfKafkaWatermarkErrors(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
