@@ -134,10 +134,10 @@ fuzz: ## Garbage and mutated frames against the loaded object, each for FUZZTIME
 	cd test && $(AS_ROOT) go test ./decoder -v -run 'TestGarbage|TestMutated' -damage $(FUZZTIME) -timeout 0
 
 .PHONY: bench
-bench: $(COLLECTOR) ## A few minutes: decoder, snapshot, model, metrics, hooks, memory, freshness (root)
+bench: $(COLLECTOR) ## Three minutes: decoder, snapshot, model, metrics, hooks, memory, freshness (root)
 	test/install.sh java
 	$(AS_ROOT) go test -run '^$$' -bench . ./...
-	cd test && $(AS_ROOT) go test -run '^$$' -bench . ./decoder/... ./hooks/... ./bench/...
+	cd test && $(AS_ROOT) go test -run '^$$' -bench . ./hooks ./bench
 
 .PHONY: bench-all
 bench-all: bench bench-calls bench-frames bench-scrape bench-throughput bench-host bench-freshness bench-soak ## Every benchmark: two hours; writes docs/performance.md (root)

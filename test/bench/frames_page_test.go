@@ -14,9 +14,6 @@ import (
 // framesCommand is what writes the figures, as the page says.
 const framesCommand = "make bench-frames"
 
-// farFromMedian is from where on quartiles are told, as a part of the median.
-const farFromMedian = 0.1
-
 // A frameReport is all that was measured.
 type frameReport struct {
 	date  time.Time
@@ -27,23 +24,25 @@ type frameReport struct {
 func (r *frameReport) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s.\n\n", page.Measured(r.date), page.Machine())
-	fmt.Fprintf(&b, "A call on a connection that was given up: %s ns. This is in each of the following figures, too.\n\n",
-		middleOf(r.empty))
-	fmt.Fprintf(&b, "Nanoseconds for a frame that comes whole; in brackets the quartiles, where one is more than "+
-		"%.0f %% from the median:\n\n%s\n", 100*farFromMedian, r.table())
+	fmt.Fprintf(&b, "A call on a connection that was given up: %s ns. This is in each of the following figures, too. Medians are "+
+		"up\nto %.0f %% above what stands here.\n\n", page.Number(lower(r.empty)), r.above())
+	fmt.Fprintf(&b, "Nanoseconds for a frame that comes whole:\n\n%s\n", r.table())
 	fmt.Fprintf(&b, "Nanoseconds for each partition more, from %s to %s:\n\n%s\n", page.Number(fewer.count()), many, r.slopes())
 	fmt.Fprintf(&b, "Fetch responses with records of one partition:\n\n%s", r.records())
 	return b.String()
 }
 
-// middleOf is the median of sorted figures, and the quartiles where one of them is far from it.
-func middleOf(sorted []float64) string {
-	first, median, third := costs.Quartile(sorted, 1), costs.Quartile(sorted, 2), costs.Quartile(sorted, 3)
-	text := page.Number(median)
-	if max(median-first, third-median) > farFromMedian*median {
-		text += fmt.Sprintf(" (%s to %s)", page.Number(first), page.Number(third))
+// lower is the lower quartile of sorted figures: what interrupts a run, or slows the machine, only makes it dearer.
+func lower(sorted []float64) float64 { return costs.Quartile(sorted, 1) }
+
+// above is how far the medians are above the lower quartiles, at most, in percent.
+func (r *frameReport) above() (most float64) {
+	for _, c := range r.costs {
+		for _, sorted := range c.took {
+			most = max(most, 100*(costs.Quartile(sorted, 2)/lower(sorted)-1))
+		}
 	}
-	return text
+	return most
 }
 
 func (r *frameReport) table() string {
@@ -52,8 +51,8 @@ func (r *frameReport) table() string {
 		if c.read > 0 {
 			continue
 		}
-		rows = append(rows, []string{c.String(), page.Number(float64(c.bytes[0])), middleOf(c.took[0]),
-			page.Number(float64(c.bytes[1])), middleOf(c.took[1])})
+		rows = append(rows, []string{c.String(), page.Number(float64(c.bytes[0])), page.Number(lower(c.took[0])),
+			page.Number(float64(c.bytes[1])), page.Number(lower(c.took[1]))})
 	}
 	return page.Table(rows)
 }
@@ -71,7 +70,7 @@ func (r *frameReport) slopes() string {
 			}
 			row := []string{a.api()}
 			for i := range a.took {
-				more := costs.Quartile(b.took[i], 2) - costs.Quartile(a.took[i], 2)
+				more := lower(b.took[i]) - lower(a.took[i])
 				row = append(row, page.Number(more/(many.count()-fewer.count())))
 			}
 			rows = append(rows, row)
@@ -88,7 +87,7 @@ func (r *frameReport) records() string {
 			continue
 		}
 		rows = append(rows, []string{c.what, page.Number(float64(c.bytes[1])), page.Number(float64(c.reads)),
-			middleOf(c.took[1]), page.Number(costs.Quartile(c.took[1], 2) / float64(c.reads))})
+			page.Number(lower(c.took[1])), page.Number(lower(c.took[1]) / float64(c.reads))})
 	}
 	return page.Table(rows)
 }

@@ -3,13 +3,13 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ebpfkafka/ebpfkafka/test/ports"
 	"github.com/ebpfkafka/ebpfkafka/test/process"
 )
 
@@ -81,13 +82,14 @@ func Start(ctx context.Context, o Options) (_ *Broker, err error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(o.PlainPort, o.SASLPort, o.TLSPort, 0)
+	free, err := ports.Free(4)
 	if err != nil {
 		return nil, err
 	}
 	b := &Broker{
 		Version: o.Version, Dir: o.Dir,
-		Addr: loopback(ports[0]), SASLAddr: loopback(ports[1]), TLSAddr: loopback(ports[2]),
+		Addr: loopback(cmp.Or(o.PlainPort, free[0])), SASLAddr: loopback(cmp.Or(o.SASLPort, free[1])),
+		TLSAddr: loopback(cmp.Or(o.TLSPort, free[2])),
 	}
 	if b.certificate, err = newCertificate(); err != nil {
 		return nil, err
@@ -98,11 +100,11 @@ func Start(ctx context.Context, o Options) (_ *Broker, err error) {
 		}
 	}()
 	if !AtLeast(o.Version, firstKRaft) {
-		if err := b.startZooKeeper(ctx, ports[3]); err != nil {
+		if err := b.startZooKeeper(ctx, free[3]); err != nil {
 			return nil, err
 		}
 	}
-	if err := b.launch(ctx, o, loopback(ports[3])); err != nil {
+	if err := b.launch(ctx, o, loopback(free[3])); err != nil {
 		return nil, err
 	}
 	// An open port, and even the line that launch awaits, come before the first answer.
@@ -241,20 +243,3 @@ func writeProperties(path string, p map[string]string) error {
 }
 
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
-
-// freePorts returns as many ports as it is given, each 0 replaced by a port
-// that is free now.
-func freePorts(ports ...int) ([]int, error) {
-	for i, port := range ports {
-		if port != 0 {
-			continue
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // only at the end, so that no port is given twice
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports, nil
-}

@@ -5,7 +5,6 @@ package lifecycle
 import (
 	"context"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ebpfkafka/ebpfkafka/test/kafka"
+	"github.com/ebpfkafka/ebpfkafka/test/ports"
 )
 
 // The nodes of the cluster whose log is truncated. The witness holds no replica: it keeps the quorum.
@@ -27,12 +27,11 @@ const (
 // freeNodes are places for three brokers at one port, each at an address of its own.
 func freeNodes(t *testing.T) []kafka.Node {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := ports.Free(1)
 	require.NoError(t, err)
-	defer l.Close()
 	nodes := make([]kafka.Node, 3)
 	for i := range nodes {
-		nodes[i] = kafka.Node{Host: fmt.Sprintf("127.0.0.%d", 11+i), Port: l.Addr().(*net.TCPAddr).Port}
+		nodes[i] = kafka.Node{Host: fmt.Sprintf("127.0.0.%d", 11+i), Port: free[0]}
 	}
 	return nodes
 }

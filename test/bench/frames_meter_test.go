@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpfkafka/ebpfkafka/bpf"
+	"github.com/ebpfkafka/ebpfkafka/internal/probe"
+)
+
+// frameOffsets is the receiver's default of limits.offsets: open makes room for twice as many as it is given.
+const frameOffsets = defaultOffsets / 2
+
+// A meter runs the shipped decoder, and reads from the kernel how long it ran.
+type meter struct {
+	t       *testing.T
+	probe   *probe.Probe
+	program *ebpf.Program
+	clients int
+}
+
+func newMeter(t *testing.T) *meter {
+	m := &meter{t: t, probe: open(t, frameOffsets)}
+	stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, stats.Close()) })
+	m.program = ownProgram(t, bpf.KafkaProgFeedTest)
+	return m
+}
+
+// ownProgram is the loaded program of that name that this process holds; others may have loaded the same.
+func ownProgram(t *testing.T, name string) *ebpf.Program {
+	files, err := filepath.Glob("/proc/self/fdinfo/*")
+	require.NoError(t, err)
+	for _, file := range files {
+		id := field(t, file, "prog_id:")
+		if id == 0 {
+			continue
+		}
+		program, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
+		require.NoError(t, err)
+		info, err := program.Info()
+		require.NoError(t, err)
+		if info.Name == name {
+			t.Cleanup(func() { require.NoError(t, program.Close()) })
+			return program
+		}
+		require.NoError(t, program.Close())
+	}
+	t.Fatalf("none of this process's descriptors is of a program %q", name)
+	return nil
+}
+
+func (m *meter) stats() *ebpf.ProgramStats {
+	stats, err := m.program.Stats()
+	require.NoError(m.t, err)
+	return stats
+}
+
+// runs is the time in the decoder, in nanoseconds, of what makes it run n times.
+func (m *meter) runs(n int, f func()) float64 {
+	before := m.stats()
+	f()
+	after := m.stats()
+	require.Equal(m.t, before.RunCount+uint64(n), after.RunCount, "how often the decoder ran, as the kernel counts")
+	return float64(after.Runtime - before.Runtime)
+}
+
+// turn repeats f for a while.
+func (m *meter) turn(f func()) {
+	for end := time.Now().Add(frameTurn); time.Now().Before(end); {
+		f()
+	}
+}
+
+// client is one whose connection is known to speak Kafka.
+func (m *meter) client() *client {
+	c := newClient(m.t, m.probe, m.clients)
+	m.clients++
+	first := newest(heartbeat())
+	c.exchange(first.request, first.response)
+	return c
+}
+
+// stranger makes a call on a connection that is not Kafka's and was given up: the least that the decoder can do.
+func (m *meter) stranger() func() {
+	c := newClient(m.t, m.probe, m.clients)
+	m.clients++
+	call := func() error { return m.probe.Feed(&c.connection, probe.Sent, []byte("GET / HTTP/1.1\r\n\r\n")) }
+	const calls = 100 // more than it takes
+	for range calls {
+		if call() != nil {
+			break
+		}
+	}
+	return func() { require.ErrorIs(m.t, call(), probe.ErrRefused) }
+}
+
+// A meteredRow is a row with the client that it happens to.
+type meteredRow struct {
+	frameCost
+	*meter
+	client *client
+	frames [2][]byte
+	first  [][2][]byte // what is before them
+}
+
+func (m *meter) row(row frameRow) *meteredRow {
+	c := m.client()
+	r := &meteredRow{frameCost: frameCost{frameRow: row}, meter: m, client: c}
+	for _, x := range row.before {
+		r.first = append(r.first, c.frames(x.request, x.response))
+	}
+	r.frames = c.frames(row.request, row.response)
+	r.bytes = [2]int{len(r.frames[0]), len(r.frames[1])}
+	r.reads = 1
+	if row.read > 0 {
+		r.reads = (r.bytes[1] + row.read - 1) / row.read
+	}
+	return r
+}
+
+// feed hands over a frame in calls of so many bytes.
+func (r *meteredRow) feed(d probe.Direction, frame []byte, size int) {
+	for piece := range slices.Chunk(frame, size) {
+		require.NoError(r.t, r.probe.Feed(&r.client.connection, d, piece))
+	}
+}
+
+// turn measures the row for a while, and fails if anything was not understood.
+func (r *meteredRow) turn() {
+	before, err := r.probe.Stats()
+	require.NoError(r.t, err)
+	size := r.read
+	if size == 0 {
+		size = r.bytes[1]
+	}
+	n := uint64(0)
+	r.meter.turn(func() {
+		for _, x := range r.first {
+			r.feed(probe.Sent, x[0], len(x[0]))
+			r.feed(probe.Received, x[1], len(x[1]))
+		}
+		r.took[0] = append(r.took[0], r.runs(1, func() { r.feed(probe.Sent, r.frames[0], r.bytes[0]) }))
+		r.took[1] = append(r.took[1], r.runs(r.reads, func() { r.feed(probe.Received, r.frames[1], size) }))
+		n++
+	})
+	after, err := r.probe.Stats()
+	require.NoError(r.t, err)
+	for i := range after.Drops {
+		require.Equal(r.t, before.Drops[i], after.Drops[i], "%s: left out: %s", r, probe.Reason(i))
+	}
+	api := apiOf(r.request).Name
+	require.Equal(r.t, before.Frames[api]+2*n, after.Frames[api], "%s: understood requests and responses", r)
+	require.Equal(r.t, before.Resynchronisations, after.Resynchronisations, "%s: the place was lost", r)
+}
