@@ -7,19 +7,6 @@
 /* Received beside the stream or left in it: looked at, packets that were sent, urgent data. */
 #define MSG_NOT_CONSUMED (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)
 
-static __always_inline bool port_wanted(const struct tuple *t)
-{
-	if (!port_count)
-		return true;
-	for (int i = 0; i < MAX_PORTS; i++) {
-		if (i >= port_count)
-			break;
-		if (ports[i] == t->local_port || ports[i] == t->remote_port)
-			return true;
-	}
-	return false;
-}
-
 /* IPv4 in IPv6's clothes: ::ffff:a.b.c.d */
 static __always_inline void map_v4(__u8 *to, __be32 addr)
 {
@@ -51,6 +38,19 @@ struct socket_key {
 	__u16 remote_port;
 };
 
+static __always_inline bool port_wanted(const struct socket_key *k)
+{
+	if (!port_count)
+		return true;
+	for (int i = 0; i < MAX_PORTS; i++) {
+		if (i >= port_count)
+			break;
+		if (ports[i] == k->local_port || ports[i] == k->remote_port)
+			return true;
+	}
+	return false;
+}
+
 static __noinline struct connection *connection_create(__u64 key, const struct tuple *t, __u64 now)
 {
 	long error;
@@ -58,8 +58,6 @@ static __noinline struct connection *connection_create(__u64 key, const struct t
 	__u32 zero = 0;
 	void *blank;
 
-	if (!port_wanted(t))
-		return NULL;
 	blank = bpf_map_lookup_elem(&blank_connection, &zero);
 	if (!blank)
 		return NULL;
@@ -208,7 +206,7 @@ static __always_inline void stranger_ends(__u64 key)
 	bpf_map_delete_elem(&ignored, &key);
 }
 
-/* A new socket's bytes do not begin like a request. */
+/* A new socket is not to be looked at: its bytes do not begin like a request, or its ports are others. */
 static __always_inline void doubt(const struct socket_key *k)
 {
 	struct ignored_value first = {.local_port = k->local_port, .remote_port = k->remote_port, .epoch = epoch};
@@ -249,6 +247,15 @@ static __always_inline bool plausible(const struct cursor *at)
 	return c.segment < sizeof(head) || version_known(be16(head + 4), be16(head + 6));
 }
 
+/* Whether a new socket's call is a reason to make an entry of it. */
+static __always_inline bool promising(const struct socket_key *k, const struct cursor *at)
+{
+	if (port_wanted(k) && plausible(at))
+		return true;
+	doubt(k);
+	return false;
+}
+
 static __always_inline struct connection *connection_known(const struct socket_key *k)
 {
 	__u64 key = k->address;
@@ -262,13 +269,13 @@ static __always_inline struct connection *connection_known(const struct socket_k
 	return NULL;
 }
 
-/* Whether a socket's bytes are to be looked at. *c becomes its connection, NULL if nothing is known of it. */
+/* Whether a socket's bytes are to be looked at now. *c becomes its connection, NULL if nothing is known of it. */
 static __always_inline bool socket_wanted(const struct socket_key *k, struct connection **c)
 {
 	if (stranger(k->address, k->local_port, k->remote_port))
 		return false;
 	*c = connection_known(k);
-	return *c || !given_up(k);
+	return *c ? !(*c)->dismissed : !given_up(k);
 }
 
 /* The connection of a socket of which nothing is known yet; NULL when it is not to be looked at. */
@@ -284,10 +291,8 @@ static __noinline struct connection *connection_new(struct sock *sk, const struc
 	/* its end has been seen: what is still read must not bring it back, nobody would remove it */
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
 		return NULL;
-	if (!plausible(at)) {
-		doubt(k);
+	if (!promising(k, at))
 		return NULL;
-	}
 	tuple_fill(sk, &t);
 	return connection_create(k->address, &t, now);
 }

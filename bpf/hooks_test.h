@@ -52,10 +52,8 @@ static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx
 		at.segment = ctx->args[3];
 	}
 	if (!c) {
-		if (!plausible(&at)) {
-			doubt(&socket);
+		if (!promising(&socket, &at))
 			return NULL;
-		}
 		map_v4(t.local_addr, ctx->args[6] >> 16);
 		map_v4(t.remote_addr, ctx->args[7] >> 16);
 		t.local_port = ctx->args[6];

@@ -16,6 +16,25 @@ static __always_inline void set_register(struct stream *s, struct op op, __u64 v
 	s->regs[masked(op.reg, REG_NAMES - 1)] = v;
 }
 
+/* Takes a name that is in the window as a whole, as those of a small request are; false if it is not. */
+static __always_inline bool name_from_window(struct run *r, struct stream *s, __u32 n)
+{
+	__u64 offset = window_offset(s);
+	const __u64 *from = (const __u64 *)(s->window + masked(offset, WINDOW_BYTES - 1));
+	__u64 *to = (__u64 *)s->name.bytes;
+
+	if (n > WINDOW_NAME_BYTES || offset >= s->window_bytes || n > s->window_bytes - offset || n > s->at.segment)
+		return false;
+	for (__u32 i = 0; i < WINDOW_NAME_BYTES / 8; i++)
+		if (i * 8 < n)
+			to[i] = from[i];
+	if (n & 7)
+		to[masked(n / 8, WINDOW_NAME_BYTES / 8 - 1)] &= ~0ull >> (64 - 8 * (n & 7));
+	cursor_advance(&s->at, n);
+	consume(r, s, n);
+	return true;
+}
+
 static __noinline long step_string(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t;
@@ -40,10 +59,13 @@ static __noinline long step_string(struct run *r, struct stream *s, struct op op
 			s->pc++;
 			return GO_ON;
 		}
-		__builtin_memset(s->name.bytes, 0, NAME_BYTES);
 		s->name.length = length;
 		s->name.kind = NAME_TEXT;
 		s->name_got = 0;
+		if (name_from_window(r, s, length))
+			s->name_got = length;
+		else /* its last word is hashed as a whole */
+			*(__u64 *)(s->name.bytes + (length & 0xf8)) = 0;
 		s->phase = 1;
 	}
 	got = s->name_got & 0xff;

@@ -62,7 +62,7 @@ type KafkaConnection struct {
 			Pc        uint32
 		}
 		Carry       [64]uint8
-		Window      [160]uint8
+		Window      [192]uint8
 		WindowAt    uint64
 		WindowBytes uint64
 		At          struct {
@@ -149,7 +149,8 @@ type KafkaConnection struct {
 	Unanswered       uint32
 	Sequence         [2]uint32
 	Sequenced        [2]uint8
-	Pad3             [6]uint8
+	Dismissed        uint8
+	Pad3             [5]uint8
 	Lost             uint64
 	Joining          uint64
 }
@@ -386,7 +387,7 @@ type KafkaParkedValue struct {
 			Pc        uint32
 		}
 		Carry       [64]uint8
-		Window      [160]uint8
+		Window      [192]uint8
 		WindowAt    uint64
 		WindowBytes uint64
 		At          struct {

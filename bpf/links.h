@@ -48,9 +48,9 @@ static __always_inline bool is_loopback(const __u8 *addr)
 /* The key under which both ends find each other: the client's end first. They may be in different
  * network namespaces, unless the address is a loopback's.
  */
-static __always_inline void peer_key(const struct connection *c, struct tuple *key)
+static __always_inline void peer_key(const struct connection *c, __u32 role, struct tuple *key)
 {
-	bool client = c->role == ROLE_CLIENT;
+	bool client = role == ROLE_CLIENT;
 	const struct tuple *t = &c->tuple;
 
 	copy_addr(key->local_addr, client ? t->local_addr : t->remote_addr);
@@ -135,15 +135,15 @@ static __always_inline void link_request(struct connection *c, struct request *a
  */
 #define PEER_CHECKS 8
 
-static __noinline void peer_check(struct connection *c)
+static __noinline void peer_check(struct connection *c, __u32 role)
 {
 	struct tuple key;
 
 	if (c->local_peer || c->peer_checks >= PEER_CHECKS)
 		return;
 	c->peer_checks++;
-	peer_key(c, &key);
-	if (c->role == ROLE_CLIENT) {
+	peer_key(c, role, &key);
+	if (role == ROLE_CLIENT) {
 		if (role_wanted == ROLE_BROKER) /* this end is about to be given up */
 			return;
 		if (bpf_map_update_elem(&peers, &key, &c->id, BPF_ANY))
@@ -178,7 +178,7 @@ static __always_inline void forget_connection(__u64 key)
 	if (c->role == ROLE_CLIENT && c->peer_checks) {
 		struct tuple peer;
 
-		peer_key(c, &peer);
+		peer_key(c, ROLE_CLIENT, &peer);
 		bpf_map_delete_elem(&peers, &peer);
 	}
 	bpf_map_delete_elem(&connections, &key);

@@ -8,13 +8,14 @@
 
 #define NAME_BYTES 256 /* Kafka's topic names have at most 249; longer group and client ids than 255 are left out */
 #define NAME_MAX_LENGTH 255
-#define CARRY_BYTES 32	 /* the longest fixed field that one op takes is 26 bytes */
-#define WINDOW_BYTES 128 /* power of two; a small request */
-#define LOOP_DEPTH 6	 /* groups, topics, partitions, records are 4 */
-#define COMM_BYTES 16	 /* TASK_COMM_LEN */
-#define PARK_BYTES 4096	 /* a response that overtook its request: about 500 partitions of a commit */
-#define DROP_SLOTS 64	 /* power of two, DROP_REASONS and room */
-#define TIME_POINTS 16	 /* batches remembered for each partition, to tell the age of an offset */
+#define CARRY_BYTES 32	     /* the longest fixed field that one op takes is 26 bytes */
+#define WINDOW_BYTES 128     /* power of two; a small request */
+#define WINDOW_NAME_BYTES 64 /* names up to this length are taken from it; most are */
+#define LOOP_DEPTH 6	     /* groups, topics, partitions, records are 4 */
+#define COMM_BYTES 16	     /* TASK_COMM_LEN */
+#define PARK_BYTES 4096	     /* a response that overtook its request: about 500 partitions of a commit */
+#define DROP_SLOTS 64	     /* power of two, DROP_REASONS and room */
+#define TIME_POINTS 16	     /* batches remembered for each partition, to tell the age of an offset */
 
 enum name_kind {
 	NAME_TEXT = 0,
@@ -135,9 +136,9 @@ struct stream {
 	__u64 regs[REG_NAMES];
 	struct request request; /* responses: what was asked */
 	struct loop loops[8];
-	__u8 carry[2 * CARRY_BYTES];		 /* a fixed field cut by a read boundary */
-	__u8 window[WINDOW_BYTES + CARRY_BYTES]; /* bytes of the call, read ahead */
-	__u64 window_at;			 /* their address */
+	__u8 carry[2 * CARRY_BYTES];		       /* a fixed field cut by a read boundary */
+	__u8 window[WINDOW_BYTES + WINDOW_NAME_BYTES]; /* bytes of the call, read ahead */
+	__u64 window_at;			       /* their address */
 	__u64 window_bytes;
 	struct cursor at;
 	struct cursor start; /* where the call's bytes begin: to try again from there */
@@ -200,7 +201,8 @@ struct connection {
 	__u32 unanswered;  /* requests before any response was understood */
 	__u32 sequence[2]; /* TCP's number of the next byte, sent and received */
 	__u8 sequenced[2]; /* enum sequenced */
-	__u8 pad3[6];
+	__u8 dismissed;	   /* nothing more of it is looked at: see dismiss */
+	__u8 pad3[5];
 	__u64 lost;    /* when a request was not understood while nothing was known of the link; 0: never */
 	__u64 joining; /* its member rebalances since; 0: it does not */
 };
