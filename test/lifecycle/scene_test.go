@@ -191,6 +191,23 @@ func consume(t *testing.T, client *kgo.Client, records int) {
 	within(t, client.CommitUncommittedOffsets)
 }
 
+// consumeTo reads to the end of a topic's only partition, and commits: from wherever a rebalance has put the client.
+func consumeTo(t *testing.T, client *kgo.Client, end int64) {
+	t.Helper()
+	at := int64(0)
+	within(t, func(ctx context.Context) error {
+		for at < end {
+			fetches := client.PollFetches(ctx)
+			fetches.EachRecord(func(r *kgo.Record) { at = r.Offset + 1 })
+			if err := fetches.Err0(); err != nil {
+				return fmt.Errorf("read up to %d of %d: %w", at, end, err)
+			}
+		}
+		return nil
+	})
+	within(t, client.CommitUncommittedOffsets)
+}
+
 // consumerOf are the options of a consumer that commits when it is told to.
 func consumerOf(name string, topics ...string) []kgo.Opt {
 	return []kgo.Opt{

@@ -88,7 +88,7 @@ func (s *scene) logTruncated(t *testing.T) {
 	c.produce(t, topic, 1, more)
 	s.agree(t, c, behind, lagsKnown)
 	for _, client := range clients {
-		consume(t, client, more)
+		consumeTo(t, client, kept+more)
 	}
 	for _, group := range []string{behind, ahead} {
 		require.EqualValues(t, kept+more, c.truth(t, group).Committed[kafka.GroupPartition{Group: group, Topic: topic}])
