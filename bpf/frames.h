@@ -235,21 +235,6 @@ static __always_inline void count_frame(struct stream *s)
 #define API_WRITE_TXN_MARKERS 27
 #define API_SASL_AUTHENTICATE 36
 
-/* What a broker's end says counts nowhere if the other end is followed on this host (see report). Once it is known
- * whose it is, it need not be looked at any more: but for markers, which come by connections that are used for nothing
- * else.
- */
-static __always_inline bool dismiss(struct connection *c, const struct stream *s)
-{
-	if (!c->local_peer || !c->confirmed || !c->link)
-		return false;
-	if (s->api == API_SASL_HANDSHAKE || s->api == API_API_VERSIONS || s->api == API_WRITE_TXN_MARKERS ||
-	    s->api == API_SASL_AUTHENTICATE)
-		return false;
-	c->dismissed = 1;
-	return true;
-}
-
 /* A whole request has been sent: its response may be read from now on. */
 static __noinline long end_request(struct run *r, struct stream *s)
 {
@@ -271,8 +256,6 @@ static __noinline long end_request(struct run *r, struct stream *s)
 	c->failures = 0;
 	if (c->role == ROLE_CLIENT)
 		peer_check(c, ROLE_CLIENT);
-	else if (dismiss(c, s))
-		return STOP;
 	s->in_sync = 1;
 	count_frame(s);
 	if (s->api == API_PRODUCE && s->regs[REG_ACKS] == 0 && s->version <= api_of(API_PRODUCE)->max)
@@ -317,6 +300,18 @@ static __noinline long end_request(struct run *r, struct stream *s)
 	return STOP;
 }
 
+/* What a broker's end says counts nowhere if the other end is followed on this host (see report). Once it is known
+ * whose it is, and no request is in flight, it need not be looked at any more: but for markers, which brokers send by
+ * connections that they use for nothing else.
+ */
+static __always_inline bool dismissible(const struct connection *c, const struct stream *s)
+{
+	if (!c->local_peer || !c->link || s->request.sequence != c->requests)
+		return false;
+	return s->api != API_SASL_HANDSHAKE && s->api != API_API_VERSIONS && s->api != API_WRITE_TXN_MARKERS &&
+	       s->api != API_SASL_AUTHENTICATE;
+}
+
 static __always_inline long step_end(struct run *r, struct stream *s)
 {
 	struct connection *c = r->connection;
@@ -333,6 +328,7 @@ static __always_inline long step_end(struct run *r, struct stream *s)
 		bpf_map_delete_elem(&requests, &k);
 		c->failures = 0;
 		count_frame(s);
+		c->dismissed = dismissible(c, s);
 	}
 	stream_rewind(s, s->kind);
 	return go;

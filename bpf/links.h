@@ -141,7 +141,8 @@ static __noinline void peer_check(struct connection *c, __u32 role)
 
 	if (c->local_peer || c->peer_checks >= PEER_CHECKS)
 		return;
-	c->peer_checks++;
+	if (c->role != ROLE_UNKNOWN) /* else it is a guess */
+		c->peer_checks++;
 	peer_key(c, role, &key);
 	if (role == ROLE_CLIENT) {
 		if (role_wanted == ROLE_BROKER) /* this end is about to be given up */

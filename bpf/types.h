@@ -201,7 +201,7 @@ struct connection {
 	__u32 unanswered;  /* requests before any response was understood */
 	__u32 sequence[2]; /* TCP's number of the next byte, sent and received */
 	__u8 sequenced[2]; /* enum sequenced */
-	__u8 dismissed;	   /* nothing more of it is looked at: see dismiss */
+	__u8 dismissed;	   /* nothing more of it is looked at: see dismissible */
 	__u8 pad3[5];
 	__u64 lost;    /* when a request was not understood while nothing was known of the link; 0: never */
 	__u64 joining; /* its member rebalances since; 0: it does not */

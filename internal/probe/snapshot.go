@@ -146,12 +146,16 @@ func (p *Probe) readConnections(now uint64) error {
 	p.idle = p.idle[:0]
 	return p.reader.connections.each(p.objects.Connections, func(key *uint64, c *bpf.KafkaConnection) {
 		p.alive[c.Id] = true
+		seen := c.LastSeen
+		if c.Dismissed != 0 { // it is open, and nobody notes when it is used
+			seen = now
+		}
 		if older(now, c.LastSeen, idleConnection) {
 			p.idle = append(p.idle, *key)
 		}
 		p.clients[state.NameID(c.Client)] = true
 		if c.Link != 0 {
-			p.linkSeen[c.Link] = max(p.linkSeen[c.Link], c.LastSeen)
+			p.linkSeen[c.Link] = max(p.linkSeen[c.Link], seen)
 		}
 		p.kinds[ConnectionKind{Role: Role(c.Role), Recognised: c.Confirmed != 0}]++
 	})
@@ -168,7 +172,7 @@ func (p *Probe) readLinks() error {
 		l := linkOf(v)
 		if seen, open := p.linkSeen[*k]; open {
 			l.Open = true
-			p.lastUsed[*k] = seen
+			p.lastUsed[*k] = max(p.lastUsed[*k], seen)
 		}
 		l.LastSeen = max(l.LastSeen, p.lastUsed[*k])
 		l.Lost = max(l.Lost, p.missed[*k], refused)

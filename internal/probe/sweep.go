@@ -25,7 +25,7 @@ const (
 	answerAge = 15 * time.Minute
 	// idleConnection is when a connection is taken for one whose end was not seen. Brokers close those that
 	// are idle for connections.max.idle.ms, 10 minutes by default; one that speaks again is known again
-	// with its next request.
+	// with its next request. Those that the decoder has dismissed come to it, too, and get another look.
 	idleConnection = time.Hour
 )
 

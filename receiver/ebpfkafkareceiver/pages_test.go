@@ -92,6 +92,45 @@ func (c *refusing) ConsumeMetrics(_ context.Context, page pmetric.Metrics) error
 	return nil
 }
 
+// stuck takes nothing, and says so once it is told to.
+type stuck struct {
+	consumer.Metrics
+	begun, end chan struct{}
+	calls      int
+}
+
+func (c *stuck) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
+
+func (c *stuck) ConsumeMetrics(context.Context, pmetric.Metrics) error {
+	c.calls++
+	close(c.begun)
+	<-c.end
+	return errors.New("the backend is down")
+}
+
+// A collector that is to stop does not try each page with a backend that is down.
+func TestShutdownAfterRefusedPage(t *testing.T) {
+	view := severalPages()
+	sum := 0
+	for _, page := range pages(view) {
+		sum += page.DataPointCount()
+	}
+	reader := componenttest.NewTelemetry()
+	next := &stuck{begun: make(chan struct{}), end: make(chan struct{})}
+	r := start(t, metadatatest.NewSettings(reader), next, (&fakeSource{view: *view}).open, make(chan time.Time))
+	<-next.begun
+	done := make(chan error)
+	go func() { done <- r.Shutdown(context.Background()) }()
+	<-r.(*kafkaReceiver).stop
+	close(next.end)
+	require.NoError(t, <-done)
+	assert.Equal(t, 1, next.calls)
+	metric, err := reader.GetMetric("otelcol_receiver_refused_metric_points")
+	require.NoError(t, err)
+	assert.EqualValues(t, sum, metric.Data.(metricdata.Sum[int64]).DataPoints[0].Value, "nothing is left out silently")
+	require.NoError(t, reader.Shutdown(t.Context()))
+}
+
 // A page that the next component refuses is counted, and the others are passed on.
 func TestPageRefused(t *testing.T) {
 	view := severalPages()

@@ -37,6 +37,9 @@ type kafkaReceiver struct {
 	running   sync.WaitGroup
 }
 
+// errStopping is why what is left of a collection is not passed on.
+var errStopping = errors.New("the receiver is shutting down")
+
 func newReceiver(settings receiver.Settings, config *Config, next consumer.Metrics, open openFunc) (*kafkaReceiver, error) {
 	report, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
 		ReceiverID: settings.ID, ReceiverCreateSettings: settings,
@@ -66,7 +69,8 @@ func (r *kafkaReceiver) Start(ctx context.Context, _ component.Host) error {
 	return nil
 }
 
-// Shutdown waits for a collection that has begun. It may be called without a start.
+// Shutdown waits for a collection that has begun, but not for pages after one that was refused. It may be called without
+// a start.
 func (r *kafkaReceiver) Shutdown(context.Context) error {
 	if r.source == nil {
 		return nil
@@ -119,14 +123,26 @@ func (r *kafkaReceiver) collect(ctx context.Context) {
 		return
 	}
 	r.telemetry.observe(ctx, stats, time.Since(begin))
-	r.publisher.publish(&view, func(page pmetric.Metrics) { r.pass(ctx, page) })
+	var refused error
+	r.publisher.publish(&view, func(page pmetric.Metrics) {
+		points := page.DataPointCount() // before it is somebody else's
+		ctx := r.report.StartMetricsOp(ctx)
+		err := r.pass(ctx, page, refused)
+		r.report.EndMetricsOp(ctx, metadata.Type.String(), points, err)
+		refused = errors.Join(refused, err)
+	})
 }
 
 // pass gives a page to the next component. What that does not take, it logs, and it is counted in
-// otelcol_receiver_refused_metric_points.
-func (r *kafkaReceiver) pass(ctx context.Context, page pmetric.Metrics) {
-	points := page.DataPointCount() // before it is somebody else's
-	ctx = r.report.StartMetricsOp(ctx)
-	err := r.next.ConsumeMetrics(ctx, page)
-	r.report.EndMetricsOp(ctx, metadata.Type.String(), points, err)
+// otelcol_receiver_refused_metric_points. An exporter without a queue whose backend is down takes its time to refuse:
+// a collector that is to stop waits for one page at most.
+func (r *kafkaReceiver) pass(ctx context.Context, page pmetric.Metrics, refused error) error {
+	if refused != nil {
+		select {
+		case <-r.stop:
+			return errStopping
+		default:
+		}
+	}
+	return r.next.ConsumeMetrics(ctx, page)
 }

@@ -3,14 +3,13 @@
 package bench
 
 import (
-	"path/filepath"
+	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/ebpfkafka/ebpfkafka/bpf"
 	"github.com/ebpfkafka/ebpfkafka/internal/probe"
@@ -29,34 +28,10 @@ type meter struct {
 
 func newMeter(t *testing.T) *meter {
 	m := &meter{t: t, probe: open(t, frameOffsets)}
-	stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, stats.Close()) })
-	m.program = ownProgram(t, bpf.KafkaProgFeedTest)
+	t.Cleanup(keepStatistics(t))
+	m.program = programsOf(t, os.Getpid())[bpf.KafkaProgFeedTest]
+	require.NotNil(t, m.program, "none of this process's descriptors is of a program %q", bpf.KafkaProgFeedTest)
 	return m
-}
-
-// ownProgram is the loaded program of that name that this process holds; others may have loaded the same.
-func ownProgram(t *testing.T, name string) *ebpf.Program {
-	files, err := filepath.Glob("/proc/self/fdinfo/*")
-	require.NoError(t, err)
-	for _, file := range files {
-		id := field(t, file, "prog_id:")
-		if id == 0 {
-			continue
-		}
-		program, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
-		require.NoError(t, err)
-		info, err := program.Info()
-		require.NoError(t, err)
-		if info.Name == name {
-			t.Cleanup(func() { require.NoError(t, program.Close()) })
-			return program
-		}
-		require.NoError(t, program.Close())
-	}
-	t.Fatalf("none of this process's descriptors is of a program %q", name)
-	return nil
 }
 
 func (m *meter) stats() *ebpf.ProgramStats {

@@ -38,6 +38,8 @@ func (r *speedReport) text() string {
 	fmt.Fprintf(&b, "What consumers read, before anything is measured:\n\n%s\n", r.reads())
 	fmt.Fprintf(&b, "CPU time in seconds, for each GB of records or for each million commits: without the collector, and "+
 		"what is added\nwith it. In brackets the quartiles of the ratio:\n\n%s\n", r.cpu())
+	fmt.Fprintf(&b, "Of it in the hooks, by the kernel's statistics of their programs, in a run of its own: of all "+
+		"processes together,\nfor each GB of records or for each million commits:\n\n%s\n", r.hooks())
 	fmt.Fprintf(&b, "What clients asked of an idle broker, by its own counters; the collector knew of its cluster and "+
 		"of a group:\n\n%s", r.requests.table())
 	return b.String()
@@ -79,6 +81,17 @@ func (r *speedReport) cpu() string {
 					costs.Quartile(ratios, 2), costs.Quartile(ratios, 1), costs.Quartile(ratios, 3)))
 		}
 		rows = append(rows, append(row, fmt.Sprintf("%.*f", digits, speedMean(s.collector))))
+	}
+	return page.Table(rows)
+}
+
+func (r *speedReport) hooks() string {
+	rows := [][]string{{"traffic", "calls with hooks, thousands", "nanoseconds a call", "together, in seconds"}}
+	for _, s := range r.speeds {
+		units := s.unit(s.hooked)
+		rows = append(rows, []string{s.name + ", " + s.per, page.Number(float64(s.hooks.runs) / units / 1000),
+			page.Number(float64(s.hooks.took.Nanoseconds()) / float64(s.hooks.runs)),
+			fmt.Sprintf("%.3g", s.hooks.took.Seconds()/units)})
 	}
 	return page.Table(rows)
 }

@@ -135,6 +135,8 @@ type speed struct {
 	client, broker costs.Cost // seconds of CPU time for each unit
 	collector      []float64  // the same
 	reads          reads      // of the client, before
+	hooks          hookRuns   // of the collector, before
+	hooked         clients.WorkDone
 }
 
 // TestThroughput measures what clients at full speed lose by a collector on their host, with the broker on that host,
@@ -148,12 +150,12 @@ func TestThroughput(t *testing.T) {
 	works := s.works()
 	for _, w := range works {
 		t.Run(w.name, func(t *testing.T) {
-			s.check(ctx, t, w)
+			hooked, hooks := s.check(ctx, t, w)
 			var done clients.WorkDone
 			received := countReads(t, w.worker.PID(), func() { done = w.run(ctx, t, w.amount) })
 			w.amount = max(1, int(math.Round(float64(w.amount)*speedTime.Seconds()/done.Took.Seconds())))
 			measured := s.measure(ctx, t, w)
-			measured.reads = received
+			measured.reads, measured.hooks, measured.hooked = received, hooks, hooked
 			found.speeds = append(found.speeds, measured)
 		})
 	}
@@ -170,10 +172,11 @@ func TestThroughput(t *testing.T) {
 }
 
 // check warms up, and makes sure that a collector sees the traffic that is measured: what is not seen costs nothing.
-func (s *speedScene) check(ctx context.Context, t *testing.T, w speedWork) {
+// It returns how long the hooks ran for so much work.
+func (s *speedScene) check(ctx context.Context, t *testing.T, w speedWork) (done clients.WorkDone, hooks hookRuns) {
 	c := s.watch(ctx, t, checkInterval)
 	defer func() { require.NoError(t, c.Stop()) }()
-	done := w.run(ctx, t, w.amount)
+	hooks = countHooks(t, c.PID(), func() { done = w.run(ctx, t, w.amount) })
 	if w.shows != nil {
 		awaitShown(ctx, t, c, func(found collector.Samples) error { return w.shows(found, done) })
 	}
@@ -183,6 +186,7 @@ func (s *speedScene) check(ctx context.Context, t *testing.T, w speedWork) {
 		require.False(t, strings.HasPrefix(name, "drops"), "%s: %v", name, value)
 	}
 	s.clean(ctx, t)
+	return done, hooks
 }
 
 // awaitShown waits until a collector shows something.

@@ -60,9 +60,13 @@ func TestBrokersEndIsDismissed(t *testing.T) {
 	require.NotNil(t, fed)
 	assert.EqualValues(t, 1, fed.Confirmed, "it is counted as recognised")
 	var roles []state.Role
-	for id, l := range b.client.k.snapshot().Links {
+	snapshot := b.client.k.snapshot()
+	for id, l := range snapshot.Links {
 		roles = append(roles, l.Role)
 		assert.True(t, l.Open, "link %d", id)
+		if l.Role == state.RoleBroker {
+			assert.Equal(t, snapshot.Now, l.LastSeen, "it is in use, though nobody looks")
+		}
 	}
 	assert.ElementsMatch(t, []state.Role{state.RoleClient, state.RoleBroker}, roles)
 
@@ -102,4 +106,27 @@ func TestMarkersAreFollowedOfBothEnds(t *testing.T) {
 	}
 	require.EqualValues(t, 1, b.broker.fed().LocalPeer)
 	assert.Equal(t, none, b.client.left())
+}
+
+// What looks like a request before the role is known tells of no broker: the client's end still enters, and the broker's
+// end still finds it.
+func TestGuessedRolesFindNoPeer(t *testing.T) {
+	b := situateBothEnds(t)
+	heads := []byte{0, 0, 0, 32, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0x7f, 0xff, 0, 0, 0, 0, 0, 0, 0, 0}
+	const guesses = 20 // fewer than give a connection up
+	for range guesses {
+		require.NoError(t, b.client.k.Feed(&b.client.FeedConnection, probe.Received, heads))
+		require.NoError(t, b.broker.k.Feed(&b.broker.FeedConnection, probe.Received, heads))
+	}
+	const exchanges = 6
+	for i := range int64(exchanges) {
+		request, response := b.client.commit("g", "t", 1, i)
+		b.exchange(t, request, response)
+	}
+	assert.Equal(t, 1, b.client.k.entries()["peers"])
+	counted := uint64(0)
+	for _, c := range b.client.k.snapshot().Commits {
+		counted += c.Count
+	}
+	assert.EqualValues(t, exchanges, counted, "each commit once")
 }
