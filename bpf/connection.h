@@ -206,7 +206,7 @@ static __always_inline void stranger_ends(__u64 key)
 	bpf_map_delete_elem(&ignored, &key);
 }
 
-/* A new socket is not to be looked at: its bytes do not begin like a request, or its ports are others. */
+/* A new socket's bytes do not begin like a request. */
 static __always_inline void doubt(const struct socket_key *k)
 {
 	struct ignored_value first = {.local_port = k->local_port, .remote_port = k->remote_port, .epoch = epoch};
@@ -250,7 +250,11 @@ static __always_inline bool plausible(const struct cursor *at)
 /* Whether a new socket's call is a reason to make an entry of it. */
 static __always_inline bool promising(const struct socket_key *k, const struct cursor *at)
 {
-	if (port_wanted(k) && plausible(at))
+	if (!port_wanted(k)) {
+		ignore_socket(k->address, k->local_port, k->remote_port);
+		return false;
+	}
+	if (plausible(at))
 		return true;
 	doubt(k);
 	return false;

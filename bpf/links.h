@@ -155,17 +155,23 @@ static __noinline void peer_check(struct connection *c, __u32 role)
 	}
 }
 
-static __always_inline void ignore_connection(struct connection *c)
+static __always_inline void ignore_socket(__u64 address, __u16 local_port, __u16 remote_port)
 {
 	struct ignored_value v = {
-		.local_port = c->tuple.local_port,
-		.remote_port = c->tuple.remote_port,
+		.local_port = local_port,
+		.remote_port = remote_port,
 		.epoch = epoch,
 		.failures = FAILURES_TO_IGNORE + 1,
 	};
+
+	bpf_map_update_elem(&ignored, &address, &v, BPF_ANY);
+}
+
+static __always_inline void ignore_connection(struct connection *c)
+{
 	struct counters *n = counters();
 
-	bpf_map_update_elem(&ignored, &c->socket, &v, BPF_ANY);
+	ignore_socket(c->socket, c->tuple.local_port, c->tuple.remote_port);
 	if (n)
 		n->ignored++;
 }

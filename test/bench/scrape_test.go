@@ -45,11 +45,11 @@ type load struct {
 func newLoad(n int, slow bool) load {
 	switch {
 	case n <= 10_000:
-		return load{n, time.Second, 12}
+		return load{n, time.Second, 8}
 	case slow:
 		return load{n, 15 * time.Second, 2}
 	case n <= 100_000:
-		return load{n, 4 * time.Second, 4}
+		return load{n, 4 * time.Second, 3}
 	default:
 		return load{n, 10 * time.Second, 2}
 	}
