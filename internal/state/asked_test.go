@@ -93,7 +93,7 @@ func TestAskedEnds(t *testing.T) {
 	w.ask(9, second, second).End = LastStableEnd
 	w.ask(2, second, second).End = LogStartEnd
 	assert.Equal(t, Partition{
-		Cluster: "C", Topic: "t", Current: 10, HasCurrent: true, Oldest: 2, HasOldest: true,
+		ClusterTopic: &ClusterTopic{"C", "t"}, Current: 10, HasCurrent: true, Oldest: 2, HasOldest: true,
 		LastStable: 9, HasLastStable: true,
 		WatermarkTime: testTime.Add(-second),
 	}, *w.partition(t))

@@ -2,13 +2,6 @@
 
 package state
 
-// clientPartition is a partition as one client uses it, at any of its brokers.
-type clientPartition struct {
-	partition int32
-	process   ProcessKey
-	client    NameID
-}
-
 // position is the offset that a client asked for last.
 type position struct {
 	seen
@@ -44,26 +37,26 @@ func (u *update) publishClients() {
 			continue
 		}
 		p := &u.partitions[c.partition]
-		row := u.clientRow(p, link.Process, link.Client)
-		row.Group = u.groups[c.group]
+		row := u.clientRow(p, link.scope, c.group)
 		row.Assigned = owner != nil
 		row.HasCommitted = committed
 		if committed {
 			row.Committed = c.newest.Offset
 		}
 		row.Lag, row.HasLag = u.lag(p, c.newest)
-		u.addClient(row, positions[clientPartition{c.partition, link.Process, link.Client}])
+		u.addClient(row, positions[pair(c.partition, link.scope)])
 	}
 	u.publishUncommitted(positions)
 	severalUnnamed := u.clusters.unnamed() > 1
 	for at, asked := range positions {
 		if asked.row < 0 {
-			p := &u.partitions[at.partition]
+			partition, scope := unpair(at)
+			p := &u.partitions[partition]
 			if severalUnnamed && u.clusters.names[u.topics[p.topic].cluster] == NameNone {
 				continue // might be told apart from another by the cluster only
 			}
 			asked.row = len(u.view.Clients)
-			u.view.Clients = append(u.view.Clients, u.clientRow(p, at.process, at.client))
+			u.view.Clients = append(u.view.Clients, u.clientRow(p, scope, noGroup))
 		}
 		row := &u.view.Clients[asked.row]
 		row.Position, row.HasPosition = asked.offset, true
@@ -92,25 +85,25 @@ func (u *update) committer(c *place, commit *Offset, owner *ownership) *linkStat
 }
 
 // publishUncommitted shows the owners of partitions of which the group has no offset yet.
-func (u *update) publishUncommitted(positions map[clientPartition]*position) {
+func (u *update) publishUncommitted(positions map[uint64]*position) {
 	for key, owner := range u.owners {
 		if _, known := u.placeIndex[key]; known || !owner.link.wanted {
 			continue
 		}
-		u.addOwner(int32(key>>32), int32(uint32(key)), owner, positions)
+		partition, group := unpair(key)
+		u.addOwner(partition, group, owner, positions)
 	}
 }
 
 // addOwner adds the row of an owner of which no more is known.
-func (u *update) addOwner(partition, group int32, owner *ownership, positions map[clientPartition]*position) {
+func (u *update) addOwner(partition, group int32, owner *ownership, positions map[uint64]*position) {
 	p := &u.partitions[partition]
 	if u.clusters.names[u.topics[p.topic].cluster] == NameNone && u.clusters.unnamed() > 1 {
 		return // might be told apart from another by the cluster only
 	}
-	row := u.clientRow(p, owner.link.Process, owner.link.Client)
-	row.Group = u.groups[group]
+	row := u.clientRow(p, owner.link.scope, group)
 	row.Assigned = true
-	u.addClient(row, positions[clientPartition{partition, owner.link.Process, owner.link.Client}])
+	u.addClient(row, positions[pair(partition, owner.link.scope)])
 }
 
 // addClient adds a row, and notes it with where its client reads. A fetch does not tell its group: of several, the first
@@ -128,21 +121,14 @@ func (u *update) owned(c *place, commit *Offset) bool {
 	return c.newest == commit || (c.newest.read() && c.newest.Offset == commit.Offset) || u.bothEnds(commit, c.newest)
 }
 
-func (u *update) clientRow(p *partition, process ProcessKey, client NameID) ClientPartition {
-	topic := &u.topics[p.topic]
-	return ClientPartition{
-		Cluster:   u.clusterName(topic.cluster),
-		Process:   process,
-		ClientID:  u.Names[client],
-		Topic:     topic.text,
-		Partition: p.number,
-	}
+func (u *update) clientRow(p *partition, scope, group int32) ClientPartition {
+	return ClientPartition{ClientTopic: u.clientTopic(scope, group, p.topic), Partition: p.number}
 }
 
-// findPositions collects what connected clients asked for, as long as they still ask: an incremental
-// fetch repeats only what has changed (KIP-227).
-func (u *update) findPositions() map[clientPartition]*position {
-	positions := make(map[clientPartition]*position)
+// findPositions collects what connected clients asked for, by partition and client, as long as they still ask: an
+// incremental fetch repeats only what has changed (KIP-227).
+func (u *update) findPositions() map[uint64]*position {
+	positions := make(map[uint64]*position)
 	for i := range u.Watermarks {
 		w := &u.Watermarks[i]
 		if w.PositionTime == 0 || w.Position < 0 || w.Follower {
@@ -156,7 +142,7 @@ func (u *update) findPositions() map[clientPartition]*position {
 		if !topic.wanted || !topic.current {
 			continue
 		}
-		at := clientPartition{u.partition(topic.index, w.Partition), link.Process, link.Client}
+		at := pair(u.partition(topic.index, w.Partition), link.scope)
 		known := positions[at]
 		if known == nil {
 			known = &position{row: -1}

@@ -103,8 +103,8 @@ func TestClientRow(t *testing.T) {
 	x.Position, x.PositionTime = 9, w.ago(second)
 	got := only(t, w.view().Clients)
 	assert.Equal(t, ClientPartition{
-		Cluster: "C", Process: w.Links[a].Process, ClientID: "a", Group: "g", Topic: "t",
-		Committed: 7, HasCommitted: true, Position: 9, HasPosition: true, Lag: 3, HasLag: true,
+		ClientTopic: &ClientTopic{Cluster: "C", Process: w.Links[a].Process, ClientID: "a", Group: "g", Topic: "t"},
+		Committed:   7, HasCommitted: true, Position: 9, HasPosition: true, Lag: 3, HasLag: true,
 	}, *got)
 }
 

@@ -138,15 +138,15 @@ func TestTwoClustersAreNeverMerged(t *testing.T) {
 		held       int
 	}{
 		{"both named", "A", "B", []GroupPartition{
-			{Cluster: "A", Committed: 7, Lag: 3, HasLag: true},
-			{Cluster: "B", Committed: 70, Lag: 30, HasLag: true},
+			{GroupTopic: &GroupTopic{Cluster: "A"}, Committed: 7, Lag: 3, HasLag: true},
+			{GroupTopic: &GroupTopic{Cluster: "B"}, Committed: 70, Lag: 30, HasLag: true},
 		}, 0},
 		{"one named", "", "B", []GroupPartition{
-			{Cluster: "", Committed: 7, Lag: 3, HasLag: true},
-			{Cluster: "B", Committed: 70, Lag: 30, HasLag: true},
+			{GroupTopic: &GroupTopic{}, Committed: 7, Lag: 3, HasLag: true},
+			{GroupTopic: &GroupTopic{Cluster: "B"}, Committed: 70, Lag: 30, HasLag: true},
 		}, 0},
 		{"neither named", "", "", nil, 4},
-		{"named alike: one cluster", "A", "A", []GroupPartition{{Cluster: "A", Committed: 70, Lag: 30, HasLag: true}}, 0},
+		{"named alike: one cluster", "A", "A", []GroupPartition{{GroupTopic: &GroupTopic{Cluster: "A"}, Committed: 70, Lag: 30, HasLag: true}}, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld()

@@ -206,14 +206,14 @@ func (u *update) publishMembers() {
 // rebalancing are the groups of which a client awaits its assignment. What begins at one coordinator may end at another.
 func (u *update) rebalancing() map[clusterGroup]bool {
 	type member struct {
-		clientScope
+		scope int32
 		group NameID
 	}
 	joined := make(map[member]uint64)
 	for i := range u.Groups {
 		g := &u.Groups[i]
 		if link := u.links[g.Link]; link != nil {
-			at := member{link.scope(), g.Group}
+			at := member{link.scope, g.Group}
 			joined[at] = max(joined[at], g.Joined)
 		}
 	}
@@ -221,7 +221,7 @@ func (u *update) rebalancing() map[clusterGroup]bool {
 	for i := range u.Groups {
 		g := &u.Groups[i]
 		link := u.links[g.Link]
-		if link != nil && link.Open && g.Joining > joined[member{link.scope(), g.Group}] && u.age(g.Joining) <= rebalanceMax {
+		if link != nil && link.Open && g.Joining > joined[member{link.scope, g.Group}] && u.age(g.Joining) <= rebalanceMax {
 			groups[clusterGroup{link.cluster, g.Group}] = true
 		}
 	}

@@ -55,9 +55,9 @@ func (m *Model) Update(s *Snapshot) *View {
 	r := &m.reused
 	r.view = View{
 		Time:       s.Time,
-		Groups:     emptied(r.view.Groups, len(s.Offsets)),
-		Partitions: emptied(r.view.Partitions, len(s.Watermarks)),
-		Clients:    emptied(r.view.Clients, len(s.Offsets)),
+		Groups:     withRoom(r.view.Groups, len(s.Offsets)),
+		Partitions: withRoom(r.view.Partitions, len(s.Watermarks)),
+		Clients:    withRoom(r.view.Clients, len(s.Offsets)),
 	}
 	u := &update{
 		Snapshot:    s,
@@ -65,14 +65,16 @@ func (m *Model) Update(s *Snapshot) *View {
 		view:        &r.view,
 		clusters:    joinClusters(s),
 		links:       make(map[LinkID]*linkState, len(s.Links)),
-		topicStates: make(map[clusterTopic]topicState),
+		scopeIndex:  make(map[clientScope]int32),
+		topicStates: make(map[topicKey]topicState),
 		groupStates: make(map[NameID]groupState),
-		topicIndex:  make(map[clusterTopic]int32),
+		topicIndex:  make(map[topicKey]int32),
 
-		places:         emptied(r.places, len(s.Offsets)),
-		partitions:     emptied(r.partitions, len(s.Watermarks)),
+		places:         withRoom(r.places, len(s.Offsets)),
+		partitions:     withRoom(r.partitions, len(s.Watermarks)),
 		placeIndex:     r.placeIndex.emptied(len(s.Offsets)),
 		partitionIndex: r.partitionIndex.emptied(len(s.Watermarks)),
+		labels:         r.labels.emptied(),
 	}
 	m.held, m.void = Held{}, m.void[:0]
 	u.joinLinks()
@@ -85,7 +87,7 @@ func (m *Model) Update(s *Snapshot) *View {
 	u.publish()
 	u.count()
 	u.publishMembers()
-	r.places, r.partitions = u.places, u.partitions
+	r.places, r.partitions = cleared(u.places), cleared(u.partitions)
 	return u.view
 }
 
@@ -98,11 +100,10 @@ type update struct {
 
 	// Asked many times, worked out once.
 	links       map[LinkID]*linkState
-	lost        map[clientScope]uint64      // when a client's request was last not understood, at whichever broker
-	topicStates map[clusterTopic]topicState // by name or topic id
+	topicStates map[topicKey]topicState // by name or topic id
 	groupStates map[NameID]groupState
-	recreated   map[clusterTopic]topicAge
-	gone        map[clusterTopic]uint64 // when a broker did not have a topic (by name or id) any more
+	recreated   map[topicKey]topicAge
+	gone        map[topicKey]uint64     // when a broker did not have a topic (by name or id) any more
 	deleted     map[clusterGroup]uint64 // when a group was deleted
 
 	members []*Member             // the newest word of each that is wanted
@@ -110,23 +111,29 @@ type update struct {
 	told    map[clientGroup]bool  // clients of which it is known what they own
 
 	// What confirms old offsets; made when there are any.
-	fetching    map[clientPartition]bool
+	fetching    map[uint64]bool // by partition and client
 	coordinated map[heartbeat]bool
 
-	// What the indices stand for, and where to find them: topics by cluster and name, partitions by topic
-	// and number, groups' places by partition and group. Several groups have offsets in one partition, and who commits
-	// also fetches: there are hardly more partitions than watermarks.
+	// What the indices stand for, and where to find them: clients by what they are, topics by cluster and name,
+	// partitions by topic and number, groups' places by partition and group. Several groups have offsets in one
+	// partition, and who commits also fetches: there are hardly more partitions than watermarks.
+	scopes         []scope
 	topics         []topic
 	groups         []string
 	partitions     []partition
 	places         []place
-	topicIndex     map[clusterTopic]int32
+	scopeIndex     map[clientScope]int32
+	topicIndex     map[topicKey]int32
 	partitionIndex map[uint64]int32
 	placeIndex     map[uint64]int32
+	labels         *labels
 }
 
 // pair is a key of two indices: the maps with many entries are small and fast by it.
 func pair(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
+
+// unpair gives the indices of a pair.
+func unpair(key uint64) (a, b int32) { return int32(key >> 32), int32(uint32(key)) }
 
 // clientScope is a client of a process, or of a remote address, in a cluster.
 type clientScope struct {
@@ -135,12 +142,17 @@ type clientScope struct {
 	client  NameID
 }
 
-func (l *linkState) scope() clientScope { return clientScope{l.cluster, l.Process, l.Client} }
+// scope is what is known of a client.
+type scope struct {
+	clientScope
+	lost uint64 // when a request of it was last not understood, at whichever broker
+}
 
-// linkState is a link, its cluster, and whether the configuration wants it.
+// linkState is a link, its cluster, its client, and whether the configuration wants it.
 type linkState struct {
 	Link
 	cluster clusterID
+	scope   int32 // index of scopes
 	wanted  bool
 }
 
@@ -151,14 +163,22 @@ func (u *update) joinLinks() {
 		states = append(states, linkState{Link: l, cluster: u.clusters.of[id]})
 		state := &states[len(states)-1]
 		state.wanted = keep == nil || keep(&state.Link)
+		state.scope = u.scope(clientScope{state.cluster, l.Process, l.Client})
+		client := &u.scopes[state.scope]
+		client.lost = max(client.lost, l.Lost)
 		u.links[id] = state
-		if l.Lost > 0 {
-			if u.lost == nil {
-				u.lost = make(map[clientScope]uint64)
-			}
-			u.lost[state.scope()] = max(u.lost[state.scope()], l.Lost)
-		}
 	}
+}
+
+// scope gives the index of a client, which it makes if need be.
+func (u *update) scope(client clientScope) int32 {
+	at, known := u.scopeIndex[client]
+	if !known {
+		at = int32(len(u.scopes))
+		u.scopeIndex[client] = at
+		u.scopes = append(u.scopes, scope{clientScope: client})
+	}
+	return at
 }
 
 // groupState is what a group's id means.

@@ -111,7 +111,7 @@ func (u *update) joinOffsets() {
 			continue
 		}
 		c.wanted = c.wanted || link.wanted
-		c.lost = max(c.lost, u.lost[link.scope()])
+		c.lost = max(c.lost, u.scopes[link.scope].lost)
 		deleted = deleted || o.Source == OffsetDeleted
 		u.hear(c, o)
 	}
@@ -281,7 +281,7 @@ func (u *update) unknown(c *place) bool {
 	if o.Source == OffsetUnknown {
 		return true
 	}
-	lost := u.lost[u.links[o.Link].scope()]
+	lost := u.scopes[u.links[o.Link].scope].lost
 	if c.looked {
 		lost = c.lost // who looks does not speak for those who commit
 	}
@@ -311,11 +311,11 @@ func (u *update) confirmed(o *Offset, partition int32) bool {
 	if link.Role == RoleBroker {
 		return u.coordinated[heartbeat{link.Broker, link.NetNS, o.Group}]
 	}
-	return u.fetching[clientPartition{partition, link.Process, link.Client}]
+	return u.fetching[pair(partition, link.scope)]
 }
 
 func (u *update) findConfirmations(idle time.Duration) {
-	u.fetching = make(map[clientPartition]bool)
+	u.fetching = make(map[uint64]bool)
 	for i := range u.Watermarks {
 		w := &u.Watermarks[i]
 		link := u.links[w.Link]
@@ -323,7 +323,7 @@ func (u *update) findConfirmations(idle time.Duration) {
 			continue
 		}
 		if topic := u.topic(link.cluster, w.Topic); topic.wanted && topic.current {
-			u.fetching[clientPartition{u.partition(topic.index, w.Partition), link.Process, link.Client}] = true
+			u.fetching[pair(u.partition(topic.index, w.Partition), link.scope)] = true
 		}
 	}
 	u.coordinated = make(map[heartbeat]bool)
@@ -343,8 +343,7 @@ func (u *update) publish() {
 		if !p.wanted || p.twice {
 			continue
 		}
-		topic := &u.topics[p.topic]
-		row := Partition{Cluster: u.clusterName(topic.cluster), Topic: topic.text, Partition: p.number}
+		row := Partition{ClusterTopic: u.clusterTopic(p.topic), Partition: p.number}
 		if c := p.current(); c.offset >= 0 {
 			row.Current, row.HasCurrent = c.offset, u.fresh(c.time)
 			row.WatermarkTime = u.wall(c.time)
@@ -361,13 +360,10 @@ func (u *update) publish() {
 			continue
 		}
 		p := &u.partitions[c.partition]
-		topic := &u.topics[p.topic]
 		row := GroupPartition{
-			Cluster:   u.clusterName(topic.cluster),
-			Group:     u.groups[c.group],
-			Topic:     topic.text,
-			Partition: p.number,
-			Since:     u.wall(c.newest.Since),
+			GroupTopic: u.groupTopic(c.group, p.topic),
+			Partition:  p.number,
+			Since:      u.wall(c.newest.Since),
 		}
 		if u.unknown(c) {
 			row.Unknown = true

@@ -190,7 +190,7 @@ func TestCommittedOffset(t *testing.T) {
 				if got != nil {
 					assert.False(t, got.Since.IsZero(), "also of what is not known it is known since when")
 					got.Since = time.Time{}
-					require.Equal(t, GroupPartition{Cluster: "C", Group: "g", Topic: "t", Unknown: true}, *got)
+					require.Equal(t, GroupPartition{GroupTopic: &GroupTopic{"C", "g", "t"}, Unknown: true}, *got)
 				}
 				return
 			}
@@ -321,17 +321,19 @@ func TestPartitionsAreApart(t *testing.T) {
 	w.commit(a, 2, second).Partition = 1
 	w.commit(a, 3, second).Topic = w.name("other topic")
 	w.commit(a, 4, second).Group = w.name("other group")
-	got := make(map[GroupPartition]int64)
-	for _, g := range w.view().Groups {
-		committed := g.Committed
-		g.Committed, g.CommitTime, g.Since = 0, time.Time{}, time.Time{}
-		got[g] = committed
+	type key struct {
+		GroupTopic
+		partition int32
 	}
-	assert.Equal(t, map[GroupPartition]int64{
-		{Cluster: "C", Group: "g", Topic: "t"}:               1,
-		{Cluster: "C", Group: "g", Topic: "t", Partition: 1}: 2,
-		{Cluster: "C", Group: "g", Topic: "other topic"}:     3,
-		{Cluster: "C", Group: "other group", Topic: "t"}:     4,
+	got := make(map[key]int64)
+	for _, g := range w.view().Groups {
+		got[key{*g.GroupTopic, g.Partition}] = g.Committed
+	}
+	assert.Equal(t, map[key]int64{
+		{GroupTopic{"C", "g", "t"}, 0}:           1,
+		{GroupTopic{"C", "g", "t"}, 1}:           2,
+		{GroupTopic{"C", "g", "other topic"}, 0}: 3,
+		{GroupTopic{"C", "other group", "t"}, 0}: 4,
 	}, got)
 }
 

@@ -98,20 +98,30 @@ func requireWellFormed(t *testing.T, v *View) {
 		require.Falsef(t, keys[key], "twice: %#v", key)
 		keys[key] = true
 	}
+	labels := make(map[any]any)
+	shared := func(value, pointer any) {
+		t.Helper()
+		if labels[value] == nil {
+			labels[value] = pointer
+		}
+		require.Same(t, labels[value], pointer)
+	}
 	for i := range v.Groups {
 		g := v.Groups[i]
+		shared(*g.GroupTopic, g.GroupTopic)
 		require.GreaterOrEqual(t, g.Committed, int64(-1)) // as the snapshot says
 		require.GreaterOrEqual(t, g.Lag, int64(0))
 		require.GreaterOrEqual(t, g.LagTime, time.Duration(0))
 		require.False(t, g.HasLagTime && !g.HasLag)
-		once(GroupPartition{Cluster: g.Cluster, Group: g.Group, Topic: g.Topic, Partition: g.Partition})
+		once(GroupPartition{GroupTopic: g.GroupTopic, Partition: g.Partition})
 	}
 	for i := range v.Partitions {
 		p := v.Partitions[i]
+		shared(*p.ClusterTopic, p.ClusterTopic)
 		require.False(t, p.HasCurrent && (p.Current < 0 || p.WatermarkTime.IsZero()))
 		require.False(t, p.HasOldest && p.Oldest < 0)
 		require.False(t, p.HasLastStable && p.LastStable < 0)
-		once(Partition{Cluster: p.Cluster, Topic: p.Topic, Partition: p.Partition})
+		once(Partition{ClusterTopic: p.ClusterTopic, Partition: p.Partition})
 	}
 	type reader struct {
 		process       ProcessKey
@@ -121,14 +131,13 @@ func requireWellFormed(t *testing.T, v *View) {
 	}
 	for i := range v.Clients {
 		c := v.Clients[i]
+		shared(*c.ClientTopic, c.ClientTopic)
 		require.True(t, c.HasCommitted || c.HasPosition || c.Assigned)
 		require.GreaterOrEqual(t, c.Lag, int64(0))
 		if c.HasPosition {
 			once(reader{c.Process, c.ClientID, c.Topic, c.Cluster, c.Partition})
 		}
-		once(ClientPartition{
-			Cluster: c.Cluster, Process: c.Process, ClientID: c.ClientID, Group: c.Group, Topic: c.Topic, Partition: c.Partition,
-		})
+		once(ClientPartition{ClientTopic: c.ClientTopic, Partition: c.Partition})
 	}
 	for _, c := range v.Commits {
 		once(CommitCount{Cluster: c.Cluster, Group: c.Group, Topic: c.Topic, Error: c.Error})
@@ -150,13 +159,19 @@ func requireWellFormed(t *testing.T, v *View) {
 func set(v *View) []string {
 	var rows []string
 	for _, x := range v.Groups {
-		rows = append(rows, fmt.Sprintf("%+v", x))
+		labels := *x.GroupTopic
+		x.GroupTopic = nil
+		rows = append(rows, fmt.Sprintf("%+v %+v", labels, x))
 	}
 	for _, x := range v.Partitions {
-		rows = append(rows, fmt.Sprintf("%+v", x))
+		labels := *x.ClusterTopic
+		x.ClusterTopic = nil
+		rows = append(rows, fmt.Sprintf("%+v %+v", labels, x))
 	}
 	for _, x := range v.Clients {
-		rows = append(rows, fmt.Sprintf("%+v", x))
+		labels := *x.ClientTopic
+		x.ClientTopic = nil
+		rows = append(rows, fmt.Sprintf("%+v %+v", labels, x))
 	}
 	for _, x := range v.Commits {
 		rows = append(rows, fmt.Sprintf("%+v", x))

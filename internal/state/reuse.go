@@ -7,7 +7,8 @@ type reused struct {
 	view                       View
 	places                     []place
 	partitions                 []partition
-	placeIndex, partitionIndex index
+	placeIndex, partitionIndex index[uint64, int32]
+	labels                     labels
 }
 
 // How many times more room than is needed is kept, beyond a little: a host that once had many partitions gives it back.
@@ -18,25 +19,30 @@ const (
 
 func fits(room, n int) bool { return room >= n && room <= wasteful*n+little }
 
-// emptied is a slice without elements, with room for n.
-func emptied[E any](s []E, n int) []E {
+// withRoom is an empty slice with room for n.
+func withRoom[E any](s []E, n int) []E {
 	if !fits(cap(s), n) {
 		return make([]E, 0, n)
 	}
-	clear(s[:cap(s)]) // so that it keeps nothing alive
 	return s[:0]
 }
 
-// index finds where things are by a pair of other indices.
-type index struct {
-	of   map[uint64]int32
+// cleared is a slice that points to nothing: it keeps nothing alive, and the garbage collector is soon through with it.
+func cleared[E any](s []E) []E {
+	clear(s[:cap(s)])
+	return s[:0]
+}
+
+// index finds things.
+type index[K comparable, V any] struct {
+	of   map[K]V
 	room int
 }
 
 // emptied is the index without entries, with room for n.
-func (x *index) emptied(n int) map[uint64]int32 {
+func (x *index[K, V]) emptied(n int) map[K]V {
 	if !fits(x.room, n) || x.of == nil {
-		x.of, x.room = make(map[uint64]int32, n), n
+		x.of, x.room = make(map[K]V, n), n
 		return x.of
 	}
 	x.room = max(x.room, len(x.of)) // it may have grown

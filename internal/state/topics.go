@@ -17,8 +17,8 @@ type topicState struct {
 	current bool // not the id of a topic that was deleted and made anew under the same name
 }
 
-// clusterTopic is a topic by its name, or by its id.
-type clusterTopic struct {
+// topicKey is a topic by its name, or by its id.
+type topicKey struct {
 	cluster clusterID
 	id      NameID
 }
@@ -32,7 +32,7 @@ type topicAge struct {
 
 // topic resolves a topic or topic id.
 func (u *update) topic(cluster clusterID, id NameID) topicState {
-	key := clusterTopic{cluster, id}
+	key := topicKey{cluster, id}
 	t, asked := u.topicStates[key]
 	if !asked {
 		t = u.resolve(cluster, id)
@@ -60,7 +60,7 @@ func (u *update) resolve(cluster clusterID, id NameID) topicState {
 	if !known {
 		return topicState{}
 	}
-	key := clusterTopic{cluster, name}
+	key := topicKey{cluster, name}
 	index, ok := u.topicIndex[key]
 	if !ok {
 		index = int32(len(u.topics))
@@ -88,14 +88,14 @@ func (u *update) findRecreated() {
 	if !several {
 		return
 	}
-	u.recreated = make(map[clusterTopic]topicAge)
+	u.recreated = make(map[topicKey]topicAge)
 	used := func(link LinkID, id NameID, time uint64) {
 		name, ok := u.TopicIDs[id]
 		l := u.links[link]
 		if !ok || ids[name] < 2 || l == nil || time == 0 {
 			return
 		}
-		at := clusterTopic{l.cluster, name}
+		at := topicKey{l.cluster, name}
 		newest, before := u.recreated[at]
 		several := newest.several || (before && newest.id != id)
 		if time > newest.time || (time == newest.time && id > newest.id) {
@@ -118,12 +118,12 @@ func (u *update) findRecreated() {
 // them before is not true of those that may have been made anew.
 func (u *update) findGone() {
 	if len(u.Gone) > 0 {
-		u.gone = make(map[clusterTopic]uint64, len(u.Gone))
+		u.gone = make(map[topicKey]uint64, len(u.Gone))
 	}
 	for i := range u.Gone {
 		g := &u.Gone[i]
 		if link := u.links[g.Link]; link != nil {
-			at := clusterTopic{link.cluster, g.Topic}
+			at := topicKey{link.cluster, g.Topic}
 			u.gone[at] = max(u.gone[at], g.Time)
 		}
 	}
@@ -151,8 +151,8 @@ func (u *update) topicSince(cluster clusterID, id NameID) uint64 {
 	if known, ok := u.TopicIDs[id]; ok {
 		name = known
 	}
-	since := max(u.gone[clusterTopic{cluster, id}], u.gone[clusterTopic{cluster, name}])
-	if newest := u.recreated[clusterTopic{cluster, name}]; newest.several && name == id {
+	since := max(u.gone[topicKey{cluster, id}], u.gone[topicKey{cluster, name}])
+	if newest := u.recreated[topicKey{cluster, name}]; newest.several && name == id {
 		since = max(since, u.TopicIDTimes[newest.id])
 	}
 	return since

@@ -7,9 +7,10 @@ import "time"
 // A View is what is known of consumer groups, partitions and clients at one moment. It holds values that are true or
 // none at all: whatever is not known, or no longer fresh, has its Has field false.
 //
-// Every slice may come in any order, but holds each key once. Strings are as they were on the wire and may be invalid
-// UTF-8. An empty Cluster means that the cluster's id is not known yet. It holds until the Model's next Update; until
-// then it may be read from several goroutines, and must not be changed.
+// Every slice may come in any order, but holds each key once. What many partitions have in common they share: two have
+// equal ones of GroupTopic, ClusterTopic or ClientTopic only if they point to the same. Strings are as they were on the
+// wire and may be invalid UTF-8. An empty Cluster means that the cluster's id is not known yet. It holds until the
+// Model's next Update; until then it may be read from several goroutines, and must not be changed.
 type View struct {
 	// Time is the moment at which the values were read.
 	Time time.Time
@@ -23,11 +24,16 @@ type View struct {
 	Shares     []ShareCount
 }
 
+// GroupTopic is a topic of which a consumer group has committed offsets.
+type GroupTopic struct {
+	Cluster, Group, Topic string
+}
+
 // GroupPartition is the committed offset of a consumer group in one partition. Its key is Cluster, Group, Topic and
 // Partition.
 type GroupPartition struct {
-	Cluster, Group, Topic string
-	Partition             int32
+	*GroupTopic
+	Partition int32
 
 	// Since is the moment from which on this is known to be so: when a commit was acknowledged, or an OffsetFetch sent.
 	Since time.Time
@@ -50,10 +56,15 @@ type GroupPartition struct {
 	HasLagTime bool
 }
 
+// ClusterTopic is a topic of a cluster.
+type ClusterTopic struct {
+	Cluster, Topic string
+}
+
 // Partition holds the watermarks of a partition. Its key is Cluster, Topic and Partition.
 type Partition struct {
-	Cluster, Topic string
-	Partition      int32
+	*ClusterTopic
+	Partition int32
 
 	// Current is the high watermark.
 	Current    int64
@@ -84,13 +95,18 @@ type ProcessKey struct {
 	Remote string
 }
 
-// ClientPartition is what one client knows of one partition. Its key is Cluster, Process, ClientID, Group, Topic and
-// Partition. Group is empty for a client that has not committed.
-type ClientPartition struct {
+// ClientTopic is a topic that a client reads. Group is empty for a client that has not committed.
+type ClientTopic struct {
 	Cluster                string
 	Process                ProcessKey
 	ClientID, Group, Topic string
-	Partition              int32
+}
+
+// ClientPartition is what one client knows of one partition. Its key is Cluster, Process, ClientID, Group, Topic and
+// Partition.
+type ClientPartition struct {
+	*ClientTopic
+	Partition int32
 
 	// Committed is the last offset that this client committed and that was acknowledged.
 	Committed    int64

@@ -164,7 +164,7 @@ func (u *update) joinAsked() {
 			continue
 		}
 		p := &u.partitions[u.partition(topic.index, a.Partition)]
-		_, anew := u.recreated[clusterTopic{cluster, topics[a.Topic]}]
+		_, anew := u.recreated[topicKey{cluster, topics[a.Topic]}]
 		p.wanted = true // it was asked for because of a group that is published
 		switch a.End {
 		case HighWatermarkEnd:

@@ -81,7 +81,7 @@ func TestWatermarkGrowsStale(t *testing.T) {
 
 	got := *w.partition(t)
 	assert.Equal(t, Partition{
-		Cluster: "C", Topic: "t", Current: 10, HasCurrent: true, Oldest: 2, HasOldest: true,
+		ClusterTopic: &ClusterTopic{"C", "t"}, Current: 10, HasCurrent: true, Oldest: 2, HasOldest: true,
 		LastStable: 9, HasLastStable: true, WatermarkTime: testTime.Add(-testMaxAge),
 	}, got)
 	assert.True(t, w.group(t).HasLag)
@@ -119,7 +119,7 @@ func TestPartitionRows(t *testing.T) {
 	x.LogStart, x.LogStartTime = 2, w.ago(second)
 	got := w.partition(t)
 	require.NotNil(t, got)
-	assert.Equal(t, Partition{Cluster: "C", Topic: "t", Current: 0, Oldest: 2, HasOldest: true, LastStable: -1}, *got)
+	assert.Equal(t, Partition{ClusterTopic: &ClusterTopic{"C", "t"}, Current: 0, Oldest: 2, HasOldest: true, LastStable: -1}, *got)
 }
 
 func TestFetchSession(t *testing.T) {

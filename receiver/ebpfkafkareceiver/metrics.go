@@ -142,12 +142,13 @@ func (b *batch) clusters() {
 }
 
 func (b *batch) groupPartitions(rows []int32) {
-	sums := newGrouping(func(key groupTopic) *groupSum { return &groupSum{groupTopic: key} })
+	sums := newGrouping(newGroupSum)
 	for _, i := range rows {
 		b.row()
 		e := &b.view.Groups[i]
-		group, topic, partition := validName(e.Group), validName(e.Topic), int64(e.Partition)
-		sums.at(groupTopic{group, topic}).add(e)
+		sum := sums.at(e.GroupTopic)
+		sum.add(e)
+		group, topic, partition := sum.group, sum.topic, int64(e.Partition)
 		if !e.Since.IsZero() {
 			b.RecordKafkaConsumerGroupOffsetTimeDataPoint(b.now, unixSeconds(e.Since), group, topic, partition)
 		}
@@ -212,26 +213,38 @@ func (r *processRows) len() int {
 	return len(r.clients)
 }
 
+// clientTopic is what a client has of a topic.
+type clientTopic struct {
+	owner                *processRows
+	client, group, topic string
+}
+
 // processes fills the client view.
 func (b *batch) processes() {
 	index := newGrouping(func(owner processOwner) *processRows { return &processRows{processOwner: owner} })
+	topics := newGrouping(func(t *state.ClientTopic) *clientTopic {
+		return &clientTopic{
+			owner:  index.at(processOwner{t.Cluster, t.Process}),
+			client: validName(t.ClientID), group: validName(t.Group), topic: validName(t.Topic),
+		}
+	})
 	for i := range b.view.Clients {
-		e := &b.view.Clients[i]
-		rows := index.at(processOwner{e.Cluster, e.Process})
+		rows := topics.at(b.view.Clients[i].ClientTopic).owner
 		rows.clients = append(rows.clients, int32(i))
 	}
 	for _, rows := range index.smallestFirst((*processRows).len) {
 		b.resource = b.processResource(rows.processOwner)
-		b.clients(rows.clients)
+		b.clients(rows.clients, topics)
 		b.EmitForResource(metadata.WithResource(b.resource))
 	}
 }
 
-func (b *batch) clients(rows []int32) {
+func (b *batch) clients(rows []int32, topics *grouping[*state.ClientTopic, clientTopic]) {
 	for _, i := range rows {
 		b.row()
 		e := &b.view.Clients[i]
-		client, group, topic, partition := validName(e.ClientID), validName(e.Group), validName(e.Topic), int64(e.Partition)
+		t := topics.at(e.ClientTopic)
+		client, group, topic, partition := t.client, t.group, t.topic, int64(e.Partition)
 		if e.HasCommitted {
 			b.RecordKafkaConsumerOffsetDataPoint(b.now, e.Committed, group, topic, partition, client)
 		}
@@ -255,17 +268,16 @@ func (b *batch) age(then time.Time) float64 {
 	return max(0, b.view.Time.Sub(then).Seconds())
 }
 
-// groupTopic is the key of the sums.
-type groupTopic struct {
-	group, topic string
-}
-
 // groupSum adds up the partitions of one group and topic. The whole is known only if each part is: a sum of lags that
 // leaves partitions out would fall when a watermark grows old, and look like progress.
 type groupSum struct {
-	groupTopic
+	group, topic              string
 	offset, lag               int64
 	offsetUnknown, lagUnknown bool
+}
+
+func newGroupSum(t *state.GroupTopic) *groupSum {
+	return &groupSum{group: validName(t.Group), topic: validName(t.Topic)}
 }
 
 func (s *groupSum) add(e *state.GroupPartition) {

@@ -77,31 +77,38 @@ func exampleView() *state.View {
 		script = state.ProcessKey{PID: 200, StartTime: 9, Comm: "python3"}
 		remote = state.ProcessKey{PID: 300, StartTime: 11, Comm: "java", Remote: "10.0.0.7"}
 	)
+	// By cluster and topic.
+	groupTopics := map[string]*state.GroupTopic{
+		"one t":   {Cluster: "one", Group: "g", Topic: "t"},
+		"one u":   {Cluster: "one", Group: "g", Topic: "u"},
+		"two t":   {Cluster: "two", Group: "g", Topic: "t"},
+		"three u": {Cluster: "three", Group: "g", Topic: "u"},
+	}
 	return &state.View{
 		Time: testNow,
 		Groups: []state.GroupPartition{
-			{Cluster: "one", Group: "g", Topic: "t", Partition: 0, Since: testNow.Add(-2500 * time.Millisecond), Committed: 90, CommitTime: testNow.Add(-2 * time.Second),
+			{GroupTopic: groupTopics["one t"], Partition: 0, Since: testNow.Add(-2500 * time.Millisecond), Committed: 90, CommitTime: testNow.Add(-2 * time.Second),
 				Lag: 10, HasLag: true, LagTime: 1500 * time.Millisecond, HasLagTime: true},
-			{Cluster: "one", Group: "g", Topic: "t", Partition: 1, Committed: 50, CommitTime: testNow.Add(-4 * time.Second),
+			{GroupTopic: groupTopics["one t"], Partition: 1, Committed: 50, CommitTime: testNow.Add(-4 * time.Second),
 				Lag: 0, HasLag: true, LagTime: 0, HasLagTime: true},
-			{Cluster: "two", Group: "g", Topic: "t", Partition: 0, Committed: 7},
-			{Cluster: "one", Group: "g", Topic: "u", Partition: 0, Committed: 5, Lag: 3, HasLag: true},
-			{Cluster: "one", Group: "g", Topic: "u", Partition: 1, Committed: 6},
-			{Cluster: "three", Group: "g", Topic: "u", Partition: 1, Since: testNow.Add(-time.Second), Unknown: true},
+			{GroupTopic: groupTopics["two t"], Partition: 0, Committed: 7},
+			{GroupTopic: groupTopics["one u"], Partition: 0, Committed: 5, Lag: 3, HasLag: true},
+			{GroupTopic: groupTopics["one u"], Partition: 1, Committed: 6},
+			{GroupTopic: groupTopics["three u"], Partition: 1, Since: testNow.Add(-time.Second), Unknown: true},
 		},
 		Partitions: []state.Partition{
-			{Cluster: "one", Topic: "t", Partition: 0, HasCurrent: true, Current: 100, HasOldest: true, Oldest: 10,
+			{ClusterTopic: &state.ClusterTopic{Cluster: "one", Topic: "t"}, Partition: 0, HasCurrent: true, Current: 100, HasOldest: true, Oldest: 10,
 				HasLastStable: true, LastStable: 95, WatermarkTime: testNow.Add(-time.Second)},
-			{Cluster: "two", Topic: "t", Partition: 0, HasOldest: true, Oldest: 3},
-			{Cluster: "", Topic: "t", Partition: 0, HasCurrent: true, Current: 1, WatermarkTime: testNow.Add(time.Second)},
+			{ClusterTopic: &state.ClusterTopic{Cluster: "two", Topic: "t"}, Partition: 0, HasOldest: true, Oldest: 3},
+			{ClusterTopic: &state.ClusterTopic{Cluster: "", Topic: "t"}, Partition: 0, HasCurrent: true, Current: 1, WatermarkTime: testNow.Add(time.Second)},
 		},
 		Clients: []state.ClientPartition{
-			{Cluster: "one", Process: pod, ClientID: "c", Group: "g", Topic: "t", Partition: 0,
+			{ClientTopic: &state.ClientTopic{Cluster: "one", Process: pod, ClientID: "c", Group: "g", Topic: "t"}, Partition: 0,
 				Assigned: true, Committed: 90, HasCommitted: true, Position: 96, HasPosition: true, Lag: 10, HasLag: true},
-			{Cluster: "one", Process: script, ClientID: "c", Group: "g", Topic: "t", Partition: 1,
+			{ClientTopic: &state.ClientTopic{Cluster: "one", Process: script, ClientID: "c", Group: "g", Topic: "t"}, Partition: 1,
 				Committed: 50, HasCommitted: true},
-			{Cluster: "two", Process: script, ClientID: "", Group: "", Topic: "t", Partition: 0, Position: 8, HasPosition: true},
-			{Cluster: "one", Process: remote, ClientID: "c", Group: "g", Topic: "t", Partition: 1,
+			{ClientTopic: &state.ClientTopic{Cluster: "two", Process: script, ClientID: "", Group: "", Topic: "t"}, Partition: 0, Position: 8, HasPosition: true},
+			{ClientTopic: &state.ClientTopic{Cluster: "one", Process: remote, ClientID: "c", Group: "g", Topic: "t"}, Partition: 1,
 				Committed: 49, HasCommitted: true, Lag: 1, HasLag: true},
 		},
 		Commits: []state.CommitCount{
@@ -253,8 +260,9 @@ func TestPublishEmptyView(t *testing.T) {
 func TestPublishInvalidUTF8(t *testing.T) {
 	const bad = "n\xff"
 	view := exampleView()
+	groupTopic := &state.GroupTopic{Cluster: bad, Group: bad, Topic: bad}
 	for i := range view.Groups {
-		view.Groups[i].Cluster, view.Groups[i].Group, view.Groups[i].Topic = bad, bad, bad
+		view.Groups[i].GroupTopic = groupTopic
 		view.Groups[i].Partition = int32(i)
 	}
 	for i := range view.Partitions {
@@ -308,28 +316,36 @@ func TestNoMetricIsAggregated(t *testing.T) {
 // largeView has groups × partitions committed offsets, the partitions' watermarks, and the same offsets by clients.
 func largeView(groups, topics, partitions, clients int) *state.View {
 	view := &state.View{Time: testNow}
+	const cluster = "MkU3OEVBNTcwNTJENDM2Qg"
 	for t := range topics {
+		topic := &state.ClusterTopic{Cluster: cluster, Topic: fmt.Sprintf("topic-%03d", t)}
 		for p := range partitions {
 			view.Partitions = append(view.Partitions, state.Partition{
-				Cluster: "MkU3OEVBNTcwNTJENDM2Qg", Topic: fmt.Sprintf("topic-%03d", t), Partition: int32(p),
+				ClusterTopic: topic, Partition: int32(p),
 				HasCurrent: true, Current: 1000, HasOldest: true, WatermarkTime: testNow,
 			})
 		}
 	}
 	for g := range groups {
 		for t := range topics {
+			topic := &state.GroupTopic{Cluster: cluster, Group: fmt.Sprintf("group-%03d", g), Topic: fmt.Sprintf("topic-%03d", t)}
 			for p := range partitions {
 				view.Groups = append(view.Groups, state.GroupPartition{
-					Cluster: "MkU3OEVBNTcwNTJENDM2Qg", Group: fmt.Sprintf("group-%03d", g), Topic: fmt.Sprintf("topic-%03d", t),
-					Partition: int32(p), Committed: 900, CommitTime: testNow, Lag: 100, HasLag: true,
+					GroupTopic: topic, Partition: int32(p), Committed: 900, CommitTime: testNow, Lag: 100, HasLag: true,
 				})
 			}
 		}
 	}
+	processes := make([]*state.ClientTopic, min(clients, 500))
+	for i := range processes {
+		processes[i] = &state.ClientTopic{
+			Cluster: cluster, Process: state.ProcessKey{PID: uint32(1000 + i)}, ClientID: "consumer-1",
+			Group: "group-000", Topic: "topic-000",
+		}
+	}
 	for c := range clients {
 		view.Clients = append(view.Clients, state.ClientPartition{
-			Cluster: "MkU3OEVBNTcwNTJENDM2Qg", Process: state.ProcessKey{PID: uint32(1000 + c%500)}, ClientID: "consumer-1",
-			Group: "group-000", Topic: "topic-000", Partition: int32(c), Committed: 900, HasCommitted: true,
+			ClientTopic: processes[c%len(processes)], Partition: int32(c), Committed: 900, HasCommitted: true,
 		})
 	}
 	return view

@@ -34,7 +34,9 @@ import (
 
 func TestWantedWatermarks(t *testing.T) {
 	row := func(cluster, group, topic string, partition int32) state.GroupPartition {
-		return state.GroupPartition{Cluster: cluster, Group: group, Topic: topic, Partition: partition}
+		return state.GroupPartition{
+			GroupTopic: &state.GroupTopic{Cluster: cluster, Group: group, Topic: topic}, Partition: partition,
+		}
 	}
 	unknown := row("C", "g", "t", 9)
 	unknown.Unknown = true
