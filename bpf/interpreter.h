@@ -20,17 +20,12 @@ static __always_inline void set_register(struct stream *s, struct op op, __u64 v
 static __always_inline bool name_from_window(struct run *r, struct stream *s, __u32 n)
 {
 	__u64 offset = window_offset(s);
-	const __u64 *from = (const __u64 *)(s->window + masked(offset, WINDOW_BYTES - 1));
-	__u64 *to = (__u64 *)s->name.bytes;
 
-	if (n > WINDOW_NAME_BYTES || offset >= s->window_bytes || n > s->window_bytes - offset || n > s->at.segment)
+	if (n > WINDOW_NAME_BYTES || !in_window(s, offset, n))
 		return false;
-	for (__u32 i = 0; i < WINDOW_NAME_BYTES / 8; i++)
-		if (i * 8 < n)
-			to[i] = from[i];
+	window_copy(s, offset, s->name.bytes, WINDOW_NAME_BYTES, n);
 	if (n & 7)
-		to[masked(n / 8, WINDOW_NAME_BYTES / 8 - 1)] &= ~0ull >> (64 - 8 * (n & 7));
-	cursor_advance(&s->at, n);
+		((__u64 *)s->name.bytes)[masked(n / 8, WINDOW_NAME_BYTES / 8 - 1)] &= ~0ull >> (64 - 8 * (n & 7));
 	consume(r, s, n);
 	return true;
 }
@@ -213,6 +208,26 @@ STEP long step_tags(struct run *r, struct stream *s, struct op op)
 	return GO_ON;
 }
 
+static __noinline long step_skip(struct run *r, struct stream *s)
+{
+	__u64 n;
+
+	switch (cursor_look(&s->at)) {
+	case CURSOR_END:
+		return STOP;
+	case CURSOR_UNSEEN:
+		return pass_unseen(r, s) == AGAIN ? GO_ON : STOP;
+	case CURSOR_BYTES:
+		break;
+	}
+	reached(s);
+	n = s->skip < s->at.segment ? s->skip : s->at.segment;
+	s->skip -= n;
+	cursor_advance(&s->at, n);
+	consume(r, s, n);
+	return GO_ON;
+}
+
 STEP long step_records(struct run *r, struct stream *s, struct op op)
 {
 	enum taken t;
@@ -252,6 +267,7 @@ static __noinline long step_batch(struct run *r, struct stream *s)
 			s->pc = s->region_end;
 			return GO_ON;
 		}
+		window_ahead(s, BATCH_HEAD_BYTES + BATCH_REST_BYTES);
 		t = take(r, s, BATCH_HEAD_BYTES);
 		if (t != TAKEN)
 			return t == AGAIN ? GO_ON : STOP;
@@ -268,7 +284,6 @@ static __noinline long step_batch(struct run *r, struct stream *s)
 		s->regs[REG_BATCH_BASE] = be64(s->carry);
 		s->regs[REG_SCRATCH] = length - BATCH_REST_BYTES;
 		s->phase = 1;
-		return GO_ON;
 	}
 	t = take(r, s, BATCH_REST_BYTES);
 	if (t != TAKEN)
@@ -281,10 +296,10 @@ static __noinline long step_batch(struct run *r, struct stream *s)
 	else
 		s->regs[REG_BATCH_TIME] = be64(s->carry + 10);
 	s->regs[REG_RECORDS] += s->regs[REG_BATCH_LAST] + 1;
-	s->skip = s->regs[REG_SCRATCH] < s->region_left ? s->regs[REG_SCRATCH] : s->region_left;
 	if (s->kind == DIR_RESPONSE)
 		report(r, s, SINK_BATCH);
-	return GO_ON;
+	s->skip = s->regs[REG_SCRATCH] < s->region_left ? s->regs[REG_SCRATCH] : s->region_left;
+	return s->skip ? step_skip(r, s) : GO_ON;
 }
 
 /* Bytes that are a message of their own, which Kafka's brokers do not look into. Whatever it turns out to
@@ -329,26 +344,6 @@ STEP long step_integer(struct run *r, struct stream *s, struct op op, __u32 n)
 		v = be64(s->carry);
 	set_register(s, op, v);
 	s->pc++;
-	return GO_ON;
-}
-
-static __noinline long step_skip(struct run *r, struct stream *s)
-{
-	__u64 n;
-
-	switch (cursor_look(&s->at)) {
-	case CURSOR_END:
-		return STOP;
-	case CURSOR_UNSEEN:
-		return pass_unseen(r, s) == AGAIN ? GO_ON : STOP;
-	case CURSOR_BYTES:
-		break;
-	}
-	reached(s);
-	n = s->skip < s->at.segment ? s->skip : s->at.segment;
-	s->skip -= n;
-	cursor_advance(&s->at, n);
-	consume(r, s, n);
 	return GO_ON;
 }
 

@@ -192,14 +192,19 @@ static __always_inline __u64 window_offset(const struct stream *s)
 	return s->at.address - s->window_at;
 }
 
-static __always_inline void window_copy(struct stream *s, __u64 offset, __u32 n)
+static __always_inline bool in_window(const struct stream *s, __u64 offset, __u32 n)
+{
+	return offset < s->window_bytes && n <= s->window_bytes - offset && n <= s->at.segment;
+}
+
+/* Whole words, so there has to be room for up to 7 bytes more. */
+static __always_inline void window_copy(struct stream *s, __u64 offset, __u8 *to, __u32 room, __u32 n)
 {
 	const __u64 *from = (const __u64 *)(s->window + masked(offset, WINDOW_BYTES - 1));
-	__u64 *to = (__u64 *)s->carry;
 
-	for (__u32 i = 0; i < CARRY_BYTES / 8; i++)
+	for (__u32 i = 0; i < room / 8; i++)
 		if (i * 8 < n)
-			to[i] = from[i];
+			((__u64 *)to)[i] = from[i];
 	cursor_advance(&s->at, n);
 }
 
@@ -215,6 +220,15 @@ static __always_inline long window_fill(struct stream *s)
 		return -1;
 	s->window_bytes = n;
 	return 0;
+}
+
+/* Reads ahead what is about to be taken, if the segment has all of it. Without this take does, in one step more. */
+static __always_inline void window_ahead(struct stream *s, __u32 n)
+{
+	if (s->carried || s->at.before || s->at.segment < n || in_window(s, window_offset(s), n))
+		return;
+	reached(s);
+	window_fill(s);
 }
 
 /* take, where the bytes may not be in the window. */
@@ -266,10 +280,9 @@ static __always_inline enum taken take(struct run *r, struct stream *s, __u32 n)
 {
 	__u64 offset = window_offset(s);
 
-	if (s->carried || offset >= s->window_bytes || n > s->window_bytes - offset || n > s->at.segment ||
-	    (s->in_frame && n > s->frame_left))
+	if (s->carried || !in_window(s, offset, n) || (s->in_frame && n > s->frame_left))
 		return take_more(r, s, n);
-	window_copy(s, offset, n);
+	window_copy(s, offset, s->carry, CARRY_BYTES, n);
 	if (s->in_frame)
 		consume(r, s, n);
 	return TAKEN;
