@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os/exec"
@@ -45,11 +46,11 @@ type load struct {
 func newLoad(n int, slow bool) load {
 	switch {
 	case n <= 10_000:
-		return load{n, time.Second, 8}
+		return load{n, time.Second, 16}
 	case slow:
 		return load{n, 15 * time.Second, 2}
 	case n <= 100_000:
-		return load{n, 4 * time.Second, 3}
+		return load{n, 4 * time.Second, 5}
 	default:
 		return load{n, 10 * time.Second, 2}
 	}
@@ -157,7 +158,7 @@ func settings(s *scene, w way, l load) []string {
 // a later one.
 func measure(t *testing.T, c *collector.Collector, sink *sink, w window, l load) cost {
 	var out cost
-	seen := snapshots(t, c)
+	seen := betweenCollections(t, c, l.interval)
 	sink.forget()
 	begin, before := time.Now(), cpu(t, c.PID())
 	for i := range l.collections {
@@ -171,7 +172,7 @@ func measure(t *testing.T, c *collector.Collector, sink *sink, w window, l load)
 	}
 	after := cpu(t, c.PID())
 	out.bytes += sink.received()
-	require.InDelta(t, l.collections, snapshots(t, c)-seen, 1, "collections: an interval of %s is too short", l.interval)
+	require.EqualValues(t, l.collections, snapshots(t, c)-seen, "collections: an interval of %s is too short", l.interval)
 	out.cpu = (after - before) / time.Duration(l.collections)
 	out.bytes /= int64(l.collections)
 	status := fmt.Sprintf("/proc/%d/status", c.PID())
@@ -187,6 +188,23 @@ func cpu(t *testing.T, pid int) time.Duration {
 	var ts unix.Timespec
 	require.NoError(t, unix.ClockGettime(int32(^pid<<3|scheduled), &ts), "CPU clock of process %d", pid)
 	return time.Duration(ts.Nano())
+}
+
+// betweenCollections returns halfway between two, when one is over and what is measured has whole ones only. It tells how
+// many there were.
+func betweenCollections(t *testing.T, c *collector.Collector, interval time.Duration) float64 {
+	ctx, cancel := context.WithTimeout(t.Context(), scrapeTimeout)
+	defer cancel()
+	var now float64
+	before := snapshots(t, c)
+	require.NoError(t, wait.Until(ctx, func() error {
+		if now = snapshots(t, c); now == before {
+			return errors.New("no collection")
+		}
+		return nil
+	}))
+	time.Sleep(interval / 2)
+	return now
 }
 
 func snapshots(t *testing.T, c *collector.Collector) float64 {
