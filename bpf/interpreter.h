@@ -23,7 +23,7 @@ static __always_inline bool name_from_window(struct run *r, struct stream *s, __
 
 	if (n > WINDOW_NAME_BYTES || !in_window(s, offset, n))
 		return false;
-	window_copy(s, offset, s->name.bytes, WINDOW_NAME_BYTES, n);
+	window_take(s, offset, s->name.bytes, WINDOW_NAME_BYTES, n);
 	if (n & 7)
 		((__u64 *)s->name.bytes)[masked(n / 8, WINDOW_NAME_BYTES / 8 - 1)] &= ~0ull >> (64 - 8 * (n & 7));
 	consume(r, s, n);
@@ -296,10 +296,10 @@ static __noinline long step_batch(struct run *r, struct stream *s)
 	else
 		s->regs[REG_BATCH_TIME] = be64(s->carry + 10);
 	s->regs[REG_RECORDS] += s->regs[REG_BATCH_LAST] + 1;
+	s->skip = s->regs[REG_SCRATCH] < s->region_left ? s->regs[REG_SCRATCH] : s->region_left;
 	if (s->kind == DIR_RESPONSE)
 		report(r, s, SINK_BATCH);
-	s->skip = s->regs[REG_SCRATCH] < s->region_left ? s->regs[REG_SCRATCH] : s->region_left;
-	return s->skip ? step_skip(r, s) : GO_ON;
+	return s->skip && r->connection->id == r->id ? step_skip(r, s) : GO_ON;
 }
 
 /* Bytes that are a message of their own, which Kafka's brokers do not look into. Whatever it turns out to

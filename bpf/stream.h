@@ -197,12 +197,12 @@ static __always_inline bool in_window(const struct stream *s, __u64 offset, __u3
 	return offset < s->window_bytes && n <= s->window_bytes - offset && n <= s->at.segment;
 }
 
-/* Whole words, so there has to be room for up to 7 bytes more. */
-static __always_inline void window_copy(struct stream *s, __u64 offset, __u8 *to, __u32 room, __u32 n)
+/* n of at most `most` bytes, in whole words: behind them up to 7 more are written. */
+static __always_inline void window_take(struct stream *s, __u64 offset, __u8 *to, __u32 most, __u32 n)
 {
 	const __u64 *from = (const __u64 *)(s->window + masked(offset, WINDOW_BYTES - 1));
 
-	for (__u32 i = 0; i < room / 8; i++)
+	for (__u32 i = 0; i < most / 8; i++)
 		if (i * 8 < n)
 			((__u64 *)to)[i] = from[i];
 	cursor_advance(&s->at, n);
@@ -222,7 +222,7 @@ static __always_inline long window_fill(struct stream *s)
 	return 0;
 }
 
-/* Reads ahead what is about to be taken, if the segment has all of it. Without this take does, in one step more. */
+/* Saves take a step, which reads ahead by itself, and copes where that fails. */
 static __always_inline void window_ahead(struct stream *s, __u32 n)
 {
 	if (s->carried || s->at.before || s->at.segment < n || in_window(s, window_offset(s), n))
@@ -282,7 +282,7 @@ static __always_inline enum taken take(struct run *r, struct stream *s, __u32 n)
 
 	if (s->carried || !in_window(s, offset, n) || (s->in_frame && n > s->frame_left))
 		return take_more(r, s, n);
-	window_copy(s, offset, s->carry, CARRY_BYTES, n);
+	window_take(s, offset, s->carry, CARRY_BYTES, n);
 	if (s->in_frame)
 		consume(r, s, n);
 	return TAKEN;

@@ -107,6 +107,9 @@ func (u *update) joinAssignments() {
 			continue
 		}
 		link := u.links[a.Link]
+		if link == nil {
+			continue
+		}
 		topic, ok := u.topicOrHold(link.cluster, a.Topic)
 		if !ok {
 			continue

@@ -2,30 +2,30 @@
 
 package state
 
-// labels are what rows of a View share. Rows that hold a pointer instead of strings are small, and little work for the
-// garbage collector: there are hundreds of thousands of them.
-type labels struct {
+// sharedLabels are what rows of a View share. Rows that hold a pointer instead of strings are small, and little work for
+// the garbage collector: there are hundreds of thousands of them.
+type sharedLabels struct {
 	clusterTopics labelSet[int32, ClusterTopic] // by topic
 	groupTopics   labelSet[uint64, GroupTopic]  // by topic and group
-	clientTopics  labelSet[clientTopic, ClientTopic]
+	clientTopics  labelSet[clientTopicKey, ClientTopic]
 }
 
-func (l *labels) emptied() *labels {
-	l.clusterTopics.empty()
-	l.groupTopics.empty()
-	l.clientTopics.empty()
+func (l *sharedLabels) emptied() *sharedLabels {
+	l.clusterTopics.emptied()
+	l.groupTopics.emptied()
+	l.clientTopics.emptied()
 	return l
 }
 
 // labelSet has each label once, and finds it by indices of the update. Two unnamed clusters have different indices, but
 // may have equal labels.
 type labelSet[K, T comparable] struct {
-	byIndex index[K, *T]
-	byValue index[T, *T]
+	byIndex lookup[K, *T]
+	byValue lookup[T, *T]
 }
 
-// empty leaves room for as many as there were.
-func (s *labelSet[K, T]) empty() {
+// emptied leaves room for as many as there were.
+func (s *labelSet[K, T]) emptied() {
 	s.byIndex.emptied(len(s.byIndex.of))
 	s.byValue.emptied(len(s.byValue.of))
 }
@@ -61,15 +61,15 @@ func (u *update) groupTopic(group, topic int32) *GroupTopic {
 	return known.add(key, GroupTopic{u.clusterName(t.cluster), u.groups[group], t.text})
 }
 
-// clientTopic is the key of what a client has of a topic: three indices, the group's is noGroup where there is none.
-type clientTopic struct {
+// clientTopicKey is the key of what a client has of a topic: three indices, the group's is noGroup where there is none.
+type clientTopicKey struct {
 	scope, group, topic int32
 }
 
 const noGroup = -1
 
 func (u *update) clientTopic(scope, group, topic int32) *ClientTopic {
-	known, key := &u.labels.clientTopics, clientTopic{scope, group, topic}
+	known, key := &u.labels.clientTopics, clientTopicKey{scope, group, topic}
 	if label := known.find(key); label != nil {
 		return label
 	}

@@ -88,6 +88,9 @@ func (m *Model) Update(s *Snapshot) *View {
 	u.count()
 	u.publishMembers()
 	r.places, r.partitions = cleared(u.places), cleared(u.partitions)
+	trimmed(r.view.Groups)
+	trimmed(r.view.Partitions)
+	trimmed(r.view.Clients)
 	return u.view
 }
 
@@ -126,7 +129,7 @@ type update struct {
 	topicIndex     map[topicKey]int32
 	partitionIndex map[uint64]int32
 	placeIndex     map[uint64]int32
-	labels         *labels
+	labels         *sharedLabels
 }
 
 // pair is a key of two indices: the maps with many entries are small and fast by it.

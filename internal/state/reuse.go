@@ -7,8 +7,8 @@ type reused struct {
 	view                       View
 	places                     []place
 	partitions                 []partition
-	placeIndex, partitionIndex index[uint64, int32]
-	labels                     labels
+	placeIndex, partitionIndex lookup[uint64, int32]
+	labels                     sharedLabels
 }
 
 // How many times more room than is needed is kept, beyond a little: a host that once had many partitions gives it back.
@@ -27,25 +27,31 @@ func withRoom[E any](s []E, n int) []E {
 	return s[:0]
 }
 
+// trimmed keeps nothing alive beyond its elements: they may have been more before.
+func trimmed[E any](s []E) []E {
+	clear(s[len(s):cap(s)])
+	return s
+}
+
 // cleared is a slice that points to nothing: it keeps nothing alive, and the garbage collector is soon through with it.
 func cleared[E any](s []E) []E {
 	clear(s[:cap(s)])
 	return s[:0]
 }
 
-// index finds things.
-type index[K comparable, V any] struct {
+// lookup is a map whose room is kept.
+type lookup[K comparable, V any] struct {
 	of   map[K]V
 	room int
 }
 
-// emptied is the index without entries, with room for n.
-func (x *index[K, V]) emptied(n int) map[K]V {
+// emptied is the map without entries, with room for n.
+func (x *lookup[K, V]) emptied(n int) map[K]V {
+	x.room = max(x.room, len(x.of)) // it may have grown
 	if !fits(x.room, n) || x.of == nil {
 		x.of, x.room = make(map[K]V, n), n
 		return x.of
 	}
-	x.room = max(x.room, len(x.of)) // it may have grown
 	clear(x.of)
 	return x.of
 }

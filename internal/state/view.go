@@ -95,7 +95,7 @@ type ProcessKey struct {
 	Remote string
 }
 
-// ClientTopic is a topic that a client reads. Group is empty for a client that has not committed.
+// ClientTopic is a topic that a client reads or commits offsets of. Group is empty where it is only known to read.
 type ClientTopic struct {
 	Cluster                string
 	Process                ProcessKey

@@ -213,8 +213,8 @@ func (r *processRows) len() int {
 	return len(r.clients)
 }
 
-// clientTopic is what a client has of a topic.
-type clientTopic struct {
+// clientLabels are those of a state.ClientTopic, and whose it is.
+type clientLabels struct {
 	owner                *processRows
 	client, group, topic string
 }
@@ -222,8 +222,8 @@ type clientTopic struct {
 // processes fills the client view.
 func (b *batch) processes() {
 	index := newGrouping(func(owner processOwner) *processRows { return &processRows{processOwner: owner} })
-	topics := newGrouping(func(t *state.ClientTopic) *clientTopic {
-		return &clientTopic{
+	topics := newGrouping(func(t *state.ClientTopic) *clientLabels {
+		return &clientLabels{
 			owner:  index.at(processOwner{t.Cluster, t.Process}),
 			client: validName(t.ClientID), group: validName(t.Group), topic: validName(t.Topic),
 		}
@@ -239,7 +239,7 @@ func (b *batch) processes() {
 	}
 }
 
-func (b *batch) clients(rows []int32, topics *grouping[*state.ClientTopic, clientTopic]) {
+func (b *batch) clients(rows []int32, topics *grouping[*state.ClientTopic, clientLabels]) {
 	for _, i := range rows {
 		b.row()
 		e := &b.view.Clients[i]
