@@ -9,7 +9,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ebpfkafka/ebpfkafka/test/ports"
 	"github.com/ebpfkafka/ebpfkafka/test/process"
 )
 
@@ -94,14 +94,11 @@ func start(ctx context.Context, o Options) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := freePort()
+	free, err := ports.Free(2)
 	if err != nil {
 		return nil, err
 	}
-	telemetry, err := freePort()
-	if err != nil {
-		return nil, err
-	}
+	metrics, telemetry := free[0], free[1]
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -160,13 +157,4 @@ func or(s, otherwise string) string {
 		return otherwise
 	}
 	return s
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

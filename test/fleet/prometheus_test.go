@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ebpfkafka/ebpfkafka/test/collector"
+	"github.com/ebpfkafka/ebpfkafka/test/ports"
 	"github.com/ebpfkafka/ebpfkafka/test/process"
 	"github.com/ebpfkafka/ebpfkafka/test/wait"
 )
@@ -60,10 +60,9 @@ func startPrometheus(ctx context.Context, t *testing.T, views []view) *prometheu
 	dir := t.TempDir()
 	configuration := filepath.Join(dir, "prometheus.yml")
 	require.NoError(t, os.WriteFile(configuration, []byte(prometheusConfig(views)), 0o644))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := ports.Free(1)
 	require.NoError(t, err)
-	p := &prometheus{address: l.Addr().String()}
-	require.NoError(t, l.Close())
+	p := &prometheus{address: fmt.Sprintf("127.0.0.1:%d", free[0])}
 	cmd := exec.Command(program, "--config.file="+configuration, "--web.listen-address="+p.address,
 		"--storage.tsdb.path="+filepath.Join(dir, "data"))
 	p.process, err = process.Start("prometheus", filepath.Join(dir, "log"), cmd)
