@@ -40,6 +40,7 @@ func (s sizeCosts) of(way string) (cost, bool) {
 type cost struct {
 	way            string
 	cpu            time.Duration
+	points         int64           // data points that the receiver passed on
 	bytes          int64           // that left the collector
 	walls          []time.Duration // of scrapes, the shortest first
 	resident, peak int64

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -49,7 +50,8 @@ func newScene(t *testing.T) *scene {
 
 // commit makes n group-partitions, and asks where partitions end. The client lives as long as the test.
 func (s *scene) commit(ctx context.Context, t *testing.T, n int) map[kafka.GroupPartition]int64 {
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.broker.Addr), kgo.ClientID("bench"))
+	// It stays connected: what a client has is published as long as it is there.
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.broker.Addr), kgo.ClientID("bench"), kgo.ConnIdleTimeout(15*time.Minute))
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	admin := kadm.NewClient(client)

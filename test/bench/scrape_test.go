@@ -50,7 +50,7 @@ func newLoad(n int, slow bool) load {
 	case slow:
 		return load{n, 15 * time.Second, 2}
 	case n <= 100_000:
-		return load{n, 4 * time.Second, 5}
+		return load{n, 4 * time.Second, 4}
 	default:
 		return load{n, 10 * time.Second, 2}
 	}
@@ -113,8 +113,10 @@ func measureWay(t *testing.T, s *scene, w way, l load) []cost {
 	require.NoError(t, wait.Until(ctx, func() error { return w.shows(ctx, c, sink, want) }))
 
 	var costs []cost
+	awaitHalfway(t, c, l.interval)
 	for _, x := range w.windows {
 		found := measure(t, c, sink, x, l)
+		require.GreaterOrEqual(t, found.points, int64(w.series()*l.n), "data points of a collection: not all was there")
 		found.way = strings.TrimSpace(w.name + x.name)
 		costs = append(costs, found)
 	}
@@ -158,7 +160,7 @@ func settings(s *scene, w way, l load) []string {
 // a later one.
 func measure(t *testing.T, c *collector.Collector, sink *sink, w window, l load) cost {
 	var out cost
-	seen := betweenCollections(t, c, l.interval)
+	seen, passed := snapshots(t, c), accepted(t, c)
 	sink.forget()
 	begin, before := time.Now(), cpu(t, c.PID())
 	for i := range l.collections {
@@ -173,6 +175,7 @@ func measure(t *testing.T, c *collector.Collector, sink *sink, w window, l load)
 	after := cpu(t, c.PID())
 	out.bytes += sink.received()
 	require.EqualValues(t, l.collections, snapshots(t, c)-seen, "collections: an interval of %s is too short", l.interval)
+	out.points = (accepted(t, c) - passed) / int64(l.collections)
 	out.cpu = (after - before) / time.Duration(l.collections)
 	out.bytes /= int64(l.collections)
 	status := fmt.Sprintf("/proc/%d/status", c.PID())
@@ -190,21 +193,31 @@ func cpu(t *testing.T, pid int) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// betweenCollections returns halfway between two, when one is over and what is measured has whole ones only. It tells how
-// many there were.
-func betweenCollections(t *testing.T, c *collector.Collector, interval time.Duration) float64 {
+// awaitHalfway returns halfway between two collections: one is over, and some intervals later so many more are.
+func awaitHalfway(t *testing.T, c *collector.Collector, interval time.Duration) {
 	ctx, cancel := context.WithTimeout(t.Context(), scrapeTimeout)
 	defer cancel()
-	var now float64
 	before := snapshots(t, c)
 	require.NoError(t, wait.Until(ctx, func() error {
-		if now = snapshots(t, c); now == before {
+		if snapshots(t, c) == before {
 			return errors.New("no collection")
 		}
 		return nil
 	}))
 	time.Sleep(interval / 2)
-	return now
+}
+
+// accepted is how many data points the receiver has passed on.
+func accepted(t *testing.T, c *collector.Collector) int64 {
+	samples, err := c.Telemetry(t.Context())
+	require.NoError(t, err)
+	var n float64
+	for _, s := range samples {
+		if strings.HasPrefix(s.Name, "otelcol_receiver_accepted_metric_points") {
+			n += s.Value
+		}
+	}
+	return int64(n)
 }
 
 func snapshots(t *testing.T, c *collector.Collector) float64 {

@@ -22,6 +22,7 @@ type way struct {
 	decode       decoder
 	windows      []window // what is measured of one collector
 	silent       bool     // nothing is exported: debug counts the points, and says so in a line
+	groupsOnly   bool     // no series of clients
 	most         int      // group-partitions for which it is tried, if not 0: more take minutes, or all memory
 }
 
@@ -38,7 +39,7 @@ const mostSlow = 100_000
 var ways = []way{
 	{name: "receiver alone", config: "minimal.yaml", silent: true, windows: []window{{}},
 		set: []string{"exporters::debug::verbosity: basic"}},
-	{name: "receiver alone, without `kafka.consumer.*`", config: "minimal.yaml", silent: true, windows: []window{{}},
+	{name: "receiver alone, without `kafka.consumer.*`", config: "minimal.yaml", silent: true, groupsOnly: true, windows: []window{{}},
 		set: []string{
 			"exporters::debug::verbosity: basic",
 			"receivers::ebpf_kafka::metrics::kafka.consumer.offset::enabled: false",
@@ -55,6 +56,14 @@ var ways = []way{
 		{name: ", scraped plain", scrape: scrapeWith("identity")},
 		{name: ", scraped with gzip", scrape: scrapeWith("gzip")},
 	}},
+}
+
+// series are those of a group-partition.
+func (w way) series() int {
+	if w.groupsOnly {
+		return 2 // offset and lag
+	}
+	return 4 // and the client's
 }
 
 // scraped tells whether others read its values, and wait for them.
