@@ -88,9 +88,9 @@ func (m *Model) Update(s *Snapshot) *View {
 	u.count()
 	u.publishMembers()
 	r.places, r.partitions = cleared(u.places), cleared(u.partitions)
-	trimmed(r.view.Groups)
-	trimmed(r.view.Partitions)
-	trimmed(r.view.Clients)
+	trim(r.view.Groups)
+	trim(r.view.Partitions)
+	trim(r.view.Clients)
 	return u.view
 }
 

@@ -27,11 +27,8 @@ func withRoom[E any](s []E, n int) []E {
 	return s[:0]
 }
 
-// trimmed keeps nothing alive beyond its elements: they may have been more before.
-func trimmed[E any](s []E) []E {
-	clear(s[len(s):cap(s)])
-	return s
-}
+// trim has a slice keep nothing alive beyond its elements: they may have been more before.
+func trim[E any](s []E) { clear(s[len(s):cap(s)]) }
 
 // cleared is a slice that points to nothing: it keeps nothing alive, and the garbage collector is soon through with it.
 func cleared[E any](s []E) []E {

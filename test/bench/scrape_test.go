@@ -160,7 +160,7 @@ func settings(s *scene, w way, l load) []string {
 // a later one.
 func measure(t *testing.T, c *collector.Collector, sink *sink, w window, l load) cost {
 	var out cost
-	seen, passed := snapshots(t, c), accepted(t, c)
+	seen, passed := collected(t, c)
 	sink.forget()
 	begin, before := time.Now(), cpu(t, c.PID())
 	for i := range l.collections {
@@ -174,8 +174,9 @@ func measure(t *testing.T, c *collector.Collector, sink *sink, w window, l load)
 	}
 	after := cpu(t, c.PID())
 	out.bytes += sink.received()
-	require.EqualValues(t, l.collections, snapshots(t, c)-seen, "collections: an interval of %s is too short", l.interval)
-	out.points = (accepted(t, c) - passed) / int64(l.collections)
+	collections, points := collected(t, c)
+	require.EqualValues(t, l.collections, collections-seen, "collections: an interval of %s is too short", l.interval)
+	out.points = (points - passed) / int64(l.collections)
 	out.cpu = (after - before) / time.Duration(l.collections)
 	out.bytes /= int64(l.collections)
 	status := fmt.Sprintf("/proc/%d/status", c.PID())
@@ -207,21 +208,19 @@ func awaitHalfway(t *testing.T, c *collector.Collector, interval time.Duration) 
 	time.Sleep(interval / 2)
 }
 
-// accepted is how many data points the receiver has passed on.
-func accepted(t *testing.T, c *collector.Collector) int64 {
+// collected is how many collections there were, and how many data points the receiver has passed on.
+func collected(t *testing.T, c *collector.Collector) (collections, points int64) {
 	samples, err := c.Telemetry(t.Context())
 	require.NoError(t, err)
-	var n float64
 	for _, s := range samples {
 		if strings.HasPrefix(s.Name, "otelcol_receiver_accepted_metric_points") {
-			n += s.Value
+			points += int64(s.Value)
 		}
 	}
-	return int64(n)
+	return int64(samples.Own()["snapshot_duration"]), points // of a histogram it is how many there were
 }
 
-func snapshots(t *testing.T, c *collector.Collector) float64 {
-	samples, err := c.Telemetry(t.Context())
-	require.NoError(t, err)
-	return samples.Own()["snapshot_duration"] // of a histogram it is how many there were
+func snapshots(t *testing.T, c *collector.Collector) int64 {
+	n, _ := collected(t, c)
+	return n
 }

@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	batchHead      = 43        // bytes of a batch that are looked at
-	lengthFrom     = 12        // a batch says how many bytes there are from here on
-	batchTillMagic = 17        // what is looked at first
-	batchBytes     = 61        // a batch without records
-	own            = int32(0)  // the length that the batch has
-	toTheHeadsEnd  = int32(31) // batchHead - lengthFrom
+	batchHead      = 43       // bytes of a batch that are looked at
+	lengthFrom     = 12       // a batch says how many bytes there are from here on
+	batchTillMagic = 17       // what is looked at first
+	batchBytes     = 61       // a batch without records
+	own            = int32(0) // the length that the batch has
+	toTheHeadsEnd  = int32(batchHead - lengthFrom)
 )
 
 // recordBatch is a batch of 5 records from offset base on, of some bytes, which says that it had a length.
