@@ -85,13 +85,57 @@ static __noinline void give_up(struct connection *c)
 	forget_connection(c->socket);
 }
 
+static __always_inline void count_call(struct connection *c, __u32 direction, __u64 bytes)
+{
+	struct counters *n = counters();
+
+	if (!n)
+		return;
+	n->calls[masked(direction, 1)]++;
+	if (c->confirmed)
+		n->bytes[masked(direction, 1)] += bytes;
+}
+
+/* What the bytes of a direction are. */
+static __always_inline __u32 kind_of(const struct connection *c, __u32 direction)
+{
+	return c->role == ROLE_UNKNOWN || (c->role == ROLE_CLIENT) == (direction == 0) ? DIR_REQUEST : DIR_RESPONSE;
+}
+
+/* Most calls of a consumer at full speed have nothing but records, which are passed over: what feed would do with such
+ * a call, and no more. False: there is more to do, and nothing has been done. (More is to be passed over behind the
+ * call, or the frame might end with it.)
+ */
+static __always_inline bool call_skipped(struct connection *c, __u32 direction, __u64 bytes, __u64 now)
+{
+	struct stream *s = &c->streams[masked(direction, 1)];
+	__u64 socket = c->socket, id = c->id;
+	bool skipped;
+
+	if (s->skip <= bytes || !turn_take(c, s, direction))
+		return false;
+	skipped = c->id == id && s->skip > bytes && !s->lost && s->kind == kind_of(c, direction);
+	if (skipped) {
+		s->skip -= bytes;
+		consume(s, bytes);
+		s->called = now;
+		reached(s);
+		c->last_seen = now;
+		count_call(c, direction, bytes);
+	}
+	if (c->id == id)
+		turn_give(socket, s, direction);
+	else
+		turn_leave(socket, direction);
+	return skipped;
+}
+
 /* Takes the turn for one call's bytes; `at` says where they are, there is one at least. False: it is
  * another's.
  */
 static __always_inline bool call_begins(struct connection *c, __u32 direction, const struct cursor *at, __u64 now)
 {
 	struct stream *s = &c->streams[masked(direction, 1)];
-	struct counters *n = counters();
 
 	if (!turn_take(c, s, direction)) {
 		/* Kafka clients take turns on a connection; this one does not, or a hook was overtaken */
@@ -110,11 +154,7 @@ static __always_inline bool call_begins(struct connection *c, __u32 direction, c
 	s->frame_began = 0;
 	s->replay_wanted = 0;
 	c->last_seen = now;
-	if (n) {
-		n->calls[masked(direction, 1)]++;
-		if (c->confirmed)
-			n->bytes[masked(direction, 1)] += at->segment + at->left + at->before;
-	}
+	count_call(c, direction, at->segment + at->left + at->before);
 	return true;
 }
 
@@ -134,7 +174,7 @@ ONCE_VERIFIED long feed(struct connection *c, __u32 direction)
 	r.stream = s;
 	r.id = c->id;
 	stream_disturbed(c, s); /* after the last call had looked */
-	kind = c->role == ROLE_UNKNOWN || (c->role == ROLE_CLIENT) == (direction == 0) ? DIR_REQUEST : DIR_RESPONSE;
+	kind = kind_of(c, direction);
 	if (s->pc == 0 || s->kind != kind)
 		stream_rewind(s, kind);
 	if (kind == DIR_REQUEST)
@@ -177,23 +217,25 @@ static __always_inline bool stranger(__u64 address, __u16 local_port, __u16 remo
 	return at && at->address == address && at->when == stranger_when(local_port, remote_port, epoch);
 }
 
+/* Until the tick is over, nothing of the socket is looked at, nor looked up. */
+static __always_inline void estrange(const struct socket_key *k, __u32 now)
+{
+	struct stranger *at = stranger_place(k->address);
+
+	if (!at)
+		return;
+	at->address = k->address;
+	at->when = stranger_when(k->local_port, k->remote_port, now);
+}
+
 /* Whether a socket has said too much that cannot be Kafka's, within this tick. */
-static __always_inline bool given_up(const struct socket_key *k)
+static __always_inline bool given_up(const struct socket_key *k, __u32 now)
 {
 	__u64 key = k->address;
-	struct stranger *at;
 	struct ignored_value *v = bpf_map_lookup_elem(&ignored, &key);
-	__u32 now = *(volatile __u32 *)&epoch; /* it may move on meanwhile */
 
-	if (!v || v->failures <= FAILURES_TO_IGNORE || v->epoch != now || v->local_port != k->local_port ||
-	    v->remote_port != k->remote_port)
-		return false;
-	at = stranger_place(k->address);
-	if (at) {
-		at->address = k->address;
-		at->when = stranger_when(k->local_port, k->remote_port, now);
-	}
-	return true;
+	return v && v->failures > FAILURES_TO_IGNORE && v->epoch == now && v->local_port == k->local_port &&
+	       v->remote_port == k->remote_port;
 }
 
 /* A socket has been closed: the next one at its address is another, be its ports the same. */
@@ -276,10 +318,15 @@ static __always_inline struct connection *connection_known(const struct socket_k
 /* Whether a socket's bytes are to be looked at now. *c becomes its connection, NULL if nothing is known of it. */
 static __always_inline bool socket_wanted(const struct socket_key *k, struct connection **c)
 {
+	__u32 now = *(volatile __u32 *)&epoch; /* it may move on meanwhile */
+
 	if (stranger(k->address, k->local_port, k->remote_port))
 		return false;
 	*c = connection_known(k);
-	return *c ? !(*c)->dismissed : !given_up(k);
+	if (*c ? !(*c)->dismissed : !given_up(k, now))
+		return true;
+	estrange(k, now);
+	return false;
 }
 
 /* The connection of a socket of which nothing is known yet; NULL when it is not to be looked at. */

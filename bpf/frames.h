@@ -211,7 +211,7 @@ static __noinline long step_park(struct run *r, struct stream *s)
 		return lose(s, DROP_USER_COPY);
 	p->filled += n;
 	cursor_advance(&s->at, n);
-	consume(r, s, n);
+	consume(s, n);
 	return GO_ON;
 }
 

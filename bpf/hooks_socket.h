@@ -93,6 +93,8 @@ static __noinline struct connection *on_socket(struct sock *sk, long result, __u
 	call_read(regs, &call);
 	if (c && (call.number == NR_sendmmsg || call.number == NR_recvmmsg))
 		message = mmsg_index(c, direction, &call, result);
+	if (c && socket_call_skipped(c, sk, direction, result, now))
+		return NULL;
 	at.left = result;
 	if (call_is_compat(task))
 		drop(DROP_COMPAT_SYSCALL);

@@ -79,6 +79,8 @@ static __noinline struct connection *on_syscall(struct pt_regs *regs, long resul
 	now = bpf_ktime_get_ns();
 	several = call.number == NR_sendmmsg || call.number == NR_recvmmsg;
 	bytes = several ? messages_length(call.args[1], result) : result;
+	if (c && socket_call_skipped(c, sk, direction, bytes, now))
+		return NULL;
 	at.left = bytes;
 	if (several && !(flags & MSG_TRUNC)) {
 		at.message = call.args[1];

@@ -98,6 +98,8 @@ static __noinline struct connection *on_tcp(struct sock *sk, const struct msghdr
 	if (!socket_wanted(&key, &c))
 		return NULL;
 	now = bpf_ktime_get_ns();
+	if (c && socket_call_skipped(c, sk, direction, bytes, now))
+		return NULL;
 	at.left = bytes;
 	if (!(direction == 1 && flags & MSG_TRUNC))
 		at_iterator_end(&at, &message->msg_iter, bytes);

@@ -40,6 +40,8 @@ static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx
 		*result = FEED_REFUSED;
 		return NULL;
 	}
+	if (c && call_skipped(c, direction, ctx->args[3], now))
+		return NULL;
 	if (ctx->args[4] & FEED_UNSEEN) {
 		at.left = ctx->args[3];
 	} else if (ctx->args[4] & FEED_VECTOR) {

@@ -26,7 +26,7 @@ static __always_inline bool name_from_window(struct run *r, struct stream *s, __
 	window_take(s, offset, s->name.bytes, WINDOW_NAME_BYTES, n);
 	if (n & 7)
 		((__u64 *)s->name.bytes)[masked(n / 8, WINDOW_NAME_BYTES / 8 - 1)] &= ~0ull >> (64 - 8 * (n & 7));
-	consume(r, s, n);
+	consume(s, n);
 	return true;
 }
 
@@ -84,7 +84,7 @@ static __noinline long step_string(struct run *r, struct stream *s, struct op op
 		if (cursor_read(&s->at, s->name.bytes + got, n))
 			return lose(s, DROP_USER_COPY);
 		cursor_advance(&s->at, n);
-		consume(r, s, n);
+		consume(s, n);
 		s->name_got = got + n;
 		if (s->name_got < s->name.length)
 			return GO_ON;
@@ -224,7 +224,7 @@ static __noinline long step_skip(struct run *r, struct stream *s)
 	n = s->skip < s->at.segment ? s->skip : s->at.segment;
 	s->skip -= n;
 	cursor_advance(&s->at, n);
-	consume(r, s, n);
+	consume(s, n);
 	return GO_ON;
 }
 
@@ -258,11 +258,8 @@ static __noinline long step_batch(struct run *r, struct stream *s)
 	__s64 length;
 
 	if (s->phase == 0) {
-		if (!s->region_left && !s->carried) {
-			s->pc = s->region_end;
-			return GO_ON;
-		}
-		if (!s->carried && s->region_left < BATCH_HEAD_BYTES + BATCH_REST_BYTES) {
+		if (!s->carried && (s->region_left < BATCH_HEAD_BYTES + BATCH_REST_BYTES ||
+				    (s->kind == DIR_RESPONSE && !batch_wanted(s)))) {
 			s->skip = s->region_left;
 			s->pc = s->region_end;
 			return GO_ON;
@@ -297,8 +294,10 @@ static __noinline long step_batch(struct run *r, struct stream *s)
 		s->regs[REG_BATCH_TIME] = be64(s->carry + 10);
 	s->regs[REG_RECORDS] += s->regs[REG_BATCH_LAST] + 1;
 	s->skip = s->regs[REG_SCRATCH] < s->region_left ? s->regs[REG_SCRATCH] : s->region_left;
-	if (s->kind == DIR_RESPONSE)
+	if (s->kind == DIR_RESPONSE) {
+		batch_looked_at(s);
 		report(r, s, SINK_BATCH);
+	}
 	return s->skip && r->connection->id == r->id ? step_skip(r, s) : GO_ON;
 }
 

@@ -50,13 +50,36 @@ type KafkaCommitsValue struct {
 }
 
 type KafkaConnection struct {
-	_       structs.HostLayout
-	Streams [2]struct {
-		_       structs.HostLayout
-		Name    KafkaName
-		Regs    [32]uint64
-		Request KafkaRequest
-		Loops   [8]struct {
+	_          structs.HostLayout
+	Tuple      KafkaTuple
+	Socket     uint64
+	Id         uint64
+	Sequence   [2]uint32
+	Sequenced  [2]uint8
+	Dismissed  uint8
+	Role       uint8
+	Confirmed  uint8
+	LocalPeer  uint8
+	PeerChecks uint8
+	Pad        uint8
+	LastSeen   uint64
+	Streams    [2]struct {
+		_          structs.HostLayout
+		Skip       uint64
+		FrameLeft  uint64
+		RegionLeft uint64
+		Now        uint64
+		Called     uint64
+		Busy       uint32
+		Kind       uint8
+		Lost       uint8
+		Direction  uint8
+		Pad1       uint8
+		Batches    uint64
+		Name       KafkaName
+		Regs       [32]uint64
+		Request    KafkaRequest
+		Loops      [8]struct {
 			_         structs.HostLayout
 			Remaining uint32
 			Pc        uint32
@@ -93,19 +116,14 @@ type KafkaConnection struct {
 			Message      uint64
 			Messages     uint64
 		}
-		Now          uint64
-		Called       uint64
 		Varint       uint64
-		FrameLeft    uint64
-		Skip         uint64
-		RegionLeft   uint64
 		OuterLeft    uint64
 		RegionEnd    uint32
 		Pc           uint32
 		Carried      uint32
 		NameGot      uint32
 		Correlation  uint32
-		Busy         uint32
+		Replay       uint32
 		Api          int16
 		Version      int16
 		TagsLeft     uint16
@@ -115,42 +133,26 @@ type KafkaConnection struct {
 		Shift        uint8
 		InSync       uint8
 		InFrame      uint8
-		Kind         uint8
-		Lost         uint8
-		Direction    uint8
 		FrameBegan   uint8
 		ReplayWanted uint8
 		Decoded      uint8
 		Parked       uint8
-		Pad1         [3]uint8
 		Embedded     uint8
-		Replay       uint32
+		Pad2         [6]uint8
 		TooLong      uint32
 		Losing       uint32
-		Pad2         uint32
 	}
-	Tuple            KafkaTuple
-	Socket           uint64
-	Id               uint64
 	Link             uint64
 	Client           uint64
 	StartTime        uint64
-	LastSeen         uint64
 	Tgid             uint32
 	Failures         uint32
 	Requests         uint32
 	Parked           uint32
-	Role             uint8
-	Confirmed        uint8
-	LocalPeer        uint8
-	PeerChecks       uint8
 	MmsgNext         uint32
 	MmsgNextReceived uint32
 	Unanswered       uint32
-	Sequence         [2]uint32
-	Sequenced        [2]uint8
-	Dismissed        uint8
-	Pad3             [5]uint8
+	Pad2             uint32
 	Lost             uint64
 	Joining          uint64
 }
@@ -377,11 +379,22 @@ const (
 type KafkaParkedValue struct {
 	_      structs.HostLayout
 	Stream struct {
-		_       structs.HostLayout
-		Name    KafkaName
-		Regs    [32]uint64
-		Request KafkaRequest
-		Loops   [8]struct {
+		_          structs.HostLayout
+		Skip       uint64
+		FrameLeft  uint64
+		RegionLeft uint64
+		Now        uint64
+		Called     uint64
+		Busy       uint32
+		Kind       uint8
+		Lost       uint8
+		Direction  uint8
+		Pad1       uint8
+		Batches    uint64
+		Name       KafkaName
+		Regs       [32]uint64
+		Request    KafkaRequest
+		Loops      [8]struct {
 			_         structs.HostLayout
 			Remaining uint32
 			Pc        uint32
@@ -418,19 +431,14 @@ type KafkaParkedValue struct {
 			Message      uint64
 			Messages     uint64
 		}
-		Now          uint64
-		Called       uint64
 		Varint       uint64
-		FrameLeft    uint64
-		Skip         uint64
-		RegionLeft   uint64
 		OuterLeft    uint64
 		RegionEnd    uint32
 		Pc           uint32
 		Carried      uint32
 		NameGot      uint32
 		Correlation  uint32
-		Busy         uint32
+		Replay       uint32
 		Api          int16
 		Version      int16
 		TagsLeft     uint16
@@ -440,19 +448,14 @@ type KafkaParkedValue struct {
 		Shift        uint8
 		InSync       uint8
 		InFrame      uint8
-		Kind         uint8
-		Lost         uint8
-		Direction    uint8
 		FrameBegan   uint8
 		ReplayWanted uint8
 		Decoded      uint8
 		Parked       uint8
-		Pad1         [3]uint8
 		Embedded     uint8
-		Replay       uint32
+		Pad2         [6]uint8
 		TooLong      uint32
 		Losing       uint32
-		Pad2         uint32
 	}
 	Length uint32
 	Filled uint32

@@ -40,6 +40,9 @@ struct bpf_raw_tracepoint_args {
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
 
+/* Takes an address for that of a type of the kernel's, to be read from (Linux 6.2, commit a35b9af4ec2c). */
+extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym;
+
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6

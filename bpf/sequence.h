@@ -12,12 +12,22 @@ enum sequenced {
 	SEQUENCE_OFF,	 /* the bytes are not those of the TCP stream: kernel TLS, a sockmap */
 };
 
+#ifdef BEFORE_6_3
 static __always_inline __u32 sequence_read(struct sock *sk, __u32 direction)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
 
 	return direction == 0 ? BPF_CORE_READ(tp, write_seq) : BPF_CORE_READ(tp, copied_seq);
 }
+#else
+/* Loaded, not copied by a helper: each call needs it. */
+static __always_inline __u32 sequence_read(struct sock *sk, __u32 direction)
+{
+	const struct tcp_sock *tp = bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
+
+	return direction == 0 ? tp->write_seq : tp->copied_seq;
+}
+#endif
 
 /* One number more than bytes: the end of a stream has one of its own, and a byte of urgent data is not read
  * with the others.
@@ -66,6 +76,24 @@ static __always_inline __u32 sequence_gap(struct connection *c, struct sock *sk,
 	else
 		c->streams[d].lost = 1;
 	return 0;
+}
+
+/* call_skipped, if the call joins on to the one before it. */
+static __always_inline bool socket_call_skipped(struct connection *c, struct sock *sk, __u32 direction, __u32 bytes,
+						__u64 now)
+{
+	__u32 d = masked(direction, 1);
+	__u32 after = c->sequence[d] + bytes;
+
+	if (c->streams[d].skip <= bytes)
+		return false;
+	if (c->sequenced[d] == SEQUENCE_OFF)
+		return call_skipped(c, direction, bytes, now);
+	if (c->sequenced[d] != SEQUENCE_PROVEN || sequence_read(sk, direction) != after ||
+	    !call_skipped(c, direction, bytes, now))
+		return false;
+	c->sequence[d] = after;
+	return true;
 }
 
 /* A call has moved bytes of a socket: its connection, if they are to be gone through. c is NULL for a socket that is

@@ -166,6 +166,21 @@ static __noinline void sink_fetch_session(struct run *r, struct stream *s)
 		drop(DROP_SESSIONS_FULL);
 }
 
+/* Whether the next batch of a Fetch response is worth a look. What a client at full speed fetches is of use for too
+ * short a time; brokers commit nothing.
+ */
+static __always_inline bool batch_wanted(const struct stream *s)
+{
+	return s->batches <= s->now && !s->request.follower;
+}
+
+static __always_inline void batch_looked_at(struct stream *s)
+{
+	if (s->batches + BATCHES_NANOSECONDS < s->now)
+		s->batches = s->now - BATCHES_NANOSECONDS;
+	s->batches += BATCH_NANOSECONDS;
+}
+
 static __noinline void sink_batch(struct run *r, struct stream *s)
 {
 	struct partition_key k = {};
@@ -176,7 +191,7 @@ static __noinline void sink_batch(struct run *r, struct stream *s)
 	k.link = s->request.link;
 	k.topic = s->regs[REG_TOPIC];
 	k.partition = s->regs[REG_PARTITION];
-	if (s->request.follower || !usable(k.topic))
+	if (!usable(k.topic))
 		return;
 	t = bpf_map_lookup_elem(&times, &k);
 	if (!t) {

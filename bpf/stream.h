@@ -122,7 +122,7 @@ static __always_inline long lose(struct stream *s, __u32 reason)
 }
 
 /* Bytes of the frame (and of the record data) pass. */
-static __always_inline void consume(struct run *r, struct stream *s, __u64 n)
+static __always_inline void consume(struct stream *s, __u64 n)
 {
 	s->frame_left -= n;
 	if (s->region_left)
@@ -164,7 +164,7 @@ static __always_inline enum taken pass_unseen(struct run *r, struct stream *s)
 		k = s->skip < *n ? s->skip : *n;
 		s->skip -= k;
 		*n -= k;
-		consume(r, s, k);
+		consume(s, k);
 		return AGAIN;
 	}
 	if (s->region_left) {
@@ -266,7 +266,7 @@ static __noinline enum taken take_more(struct run *r, struct stream *s, __u32 n)
 		return lost(s, DROP_USER_COPY);
 	cursor_advance(&s->at, k);
 	if (s->in_frame)
-		consume(r, s, k);
+		consume(s, k);
 	if (have + k < n) {
 		s->carried = have + k;
 		return AGAIN;
@@ -284,7 +284,7 @@ static __always_inline enum taken take(struct run *r, struct stream *s, __u32 n)
 		return take_more(r, s, n);
 	window_take(s, offset, s->carry, CARRY_BYTES, n);
 	if (s->in_frame)
-		consume(r, s, n);
+		consume(s, n);
 	return TAKEN;
 }
 

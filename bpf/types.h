@@ -130,9 +130,22 @@ struct tcp_call {
 /* One direction of a connection: the interpreter's whole state between two calls, and the call that it
  * is in. (All of it stands in a map and none on the stack: what the verifier cannot track it need not
  * tell apart, and the interpreter's loop is verified in one pass.)
+ *
+ * First what a call looks at whose bytes are passed over: it finds little else in the processor's caches.
  */
 struct stream {
-	struct name name; /* being collected; first, so that reads past a bound stay in the struct */
+	__u64 skip;
+	__u64 frame_left;
+	__u64 region_left; /* record data */
+	__u64 now;	   /* of the call whose bytes are looked at */
+	__u64 called;	   /* of the last call: what passed unseen before it belongs to the one before */
+	__u32 busy;
+	__u8 kind;	/* DIR_REQUEST or DIR_RESPONSE */
+	__u8 lost;	/* another thread wrote or read at the same time */
+	__u8 direction; /* 0 sent, 1 received */
+	__u8 pad1;
+	__u64 batches;	  /* up to when looking at batches is paid for: see batches_wanted */
+	struct name name; /* being collected; much is behind it, so that reads past a bound stay in the struct */
 	__u64 regs[REG_NAMES];
 	struct request request; /* responses: what was asked */
 	struct loop loops[8];
@@ -142,19 +155,14 @@ struct stream {
 	__u64 window_bytes;
 	struct cursor at;
 	struct cursor start; /* where the call's bytes begin: to try again from there */
-	__u64 now;	     /* of the call whose bytes are looked at */
-	__u64 called;	     /* of the last call: what passed unseen before it belongs to the one before */
 	__u64 varint;
-	__u64 frame_left;
-	__u64 skip;
-	__u64 region_left; /* record data */
-	__u64 outer_left;  /* of the frame, behind the bytes that are decoded as a message of their own */
-	__u32 region_end;  /* pc behind either */
+	__u64 outer_left; /* of the frame, behind the bytes that are decoded as a message of their own */
+	__u32 region_end; /* pc behind either */
 	__u32 pc;
 	__u32 carried;
 	__u32 name_got;
 	__u32 correlation;
-	__u32 busy;
+	__u32 replay; /* a parked response can be understood now: the one with this correlation id, if ... */
 	__s16 api;
 	__s16 version;
 	__u16 tags_left;
@@ -164,45 +172,42 @@ struct stream {
 	__u8 shift;
 	__u8 in_sync;
 	__u8 in_frame;
-	__u8 kind;	    /* DIR_REQUEST or DIR_RESPONSE */
-	__u8 lost;	    /* another thread wrote or read at the same time */
-	__u8 direction;	    /* 0 sent, 1 received */
 	__u8 frame_began;   /* a frame's head began within this call */
-	__u8 replay_wanted; /* a parked response can be understood now ... */
+	__u8 replay_wanted; /* ... this is set */
 	__u8 decoded;	    /* requests: its body is gone through, not passed over */
 	__u8 parked;	    /* it is a parked response's */
-	__u8 pad1[3];
-	__u8 embedded;	/* 1 and the depth of the arrays around the embedded message; 0: in none */
-	__u32 replay;	/* ... the one with this correlation id */
+	__u8 embedded;	    /* 1 and the depth of the arrays around the embedded message; 0: in none */
+	__u8 pad2[6];
 	__u32 too_long; /* names of this frame that are left out */
 	__u32 losing;	/* 1 and the reason for which the place has been lost */
-	__u32 pad2;
 };
 
+/* Likewise in order of use. */
 struct connection {
-	struct stream streams[2]; /* sent, received */
 	struct tuple tuple;
-	__u64 socket; /* address of its struct sock */
-	__u64 id;     /* unique: a reused struct sock is another connection */
-	__u64 link;
-	__u64 client;
-	__u64 start_time;
-	__u64 last_seen;
-	__u32 tgid;
-	__u32 failures;
-	__u32 requests; /* sequence of the last request */
-	__u32 parked;
+	__u64 socket;	   /* address of its struct sock */
+	__u64 id;	   /* unique: a reused struct sock is another connection */
+	__u32 sequence[2]; /* TCP's number of the next byte, sent and received */
+	__u8 sequenced[2]; /* enum sequenced */
+	__u8 dismissed;	   /* nothing more of it is looked at: see dismissible */
 	__u8 role;
 	__u8 confirmed;	 /* a response fitted its request */
 	__u8 local_peer; /* the other end is on this host and tracked: count there */
 	__u8 peer_checks;
+	__u8 pad;
+	__u64 last_seen;
+	struct stream streams[2]; /* sent, received */
+	__u64 link;
+	__u64 client;
+	__u64 start_time;
+	__u32 tgid;
+	__u32 failures;
+	__u32 requests; /* sequence of the last request */
+	__u32 parked;
 	__u32 mmsg_next; /* sendmmsg, recvmmsg: messages done of this call, by direction */
 	__u32 mmsg_next_received;
-	__u32 unanswered;  /* requests before any response was understood */
-	__u32 sequence[2]; /* TCP's number of the next byte, sent and received */
-	__u8 sequenced[2]; /* enum sequenced */
-	__u8 dismissed;	   /* nothing more of it is looked at: see dismissible */
-	__u8 pad3[5];
+	__u32 unanswered; /* requests before any response was understood */
+	__u32 pad2;
 	__u64 lost;    /* when a request was not understood while nothing was known of the link; 0: never */
 	__u64 joining; /* its member rebalances since; 0: it does not */
 };

@@ -134,12 +134,13 @@ func (c *chunk) make(on *connection, client *string) exchange {
 	c.g.message(resp, c.version)
 	c.g.answer(req, resp)
 	on.correlation++
+	asked := expectRequest(req, c.g.records.of)
 	return exchange{
 		correlation: on.correlation,
 		request:     requestFrame(req, on.correlation, client, randomTags(c.r)),
 		response:    responseFrame(resp, on.correlation, randomTags(c.r)),
-		wantRequest: expectRequest(req, c.g.records.of),
-		wantAnswer:  expectResponse(resp, c.g.records.of),
+		wantRequest: asked,
+		wantAnswer:  expectResponse(resp, asked.asked, c.g.records.of),
 	}
 }
 

@@ -179,9 +179,9 @@ func expectRequest(req kmsg.Request, records recordReader) *expectation {
 	return e
 }
 
-// expectResponse computes what must be reported of a response.
-func expectResponse(resp kmsg.Response, records recordReader) *expectation {
-	e := &expectation{version: resp.GetVersion(), records: records}
+// expectResponse computes what must be reported of a response to what was asked.
+func expectResponse(resp kmsg.Response, asked asked, records recordReader) *expectation {
+	e := &expectation{version: resp.GetVersion(), asked: asked, records: records}
 	switch m := resp.(type) {
 	case *kmsg.ProduceResponse:
 		e.produceResponse(m)

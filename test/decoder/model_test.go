@@ -205,7 +205,7 @@ func (m *model) apply(w *want, at place) {
 			m.sessions[sessionKey{at.client, session}] = true
 		}
 	case schema.SinkBatch:
-		if !at.asked.follower && topic.usable() {
+		if topic.usable() {
 			base := w.number(schema.RegBatchBase)
 			m.batches[key] = append(m.batches[key], state.Batch{
 				First: base, Last: base + w.number(schema.RegBatchLast),

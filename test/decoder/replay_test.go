@@ -183,7 +183,7 @@ func (r *replay) response(c *replayed, i int, b []byte) error {
 		return fmt.Errorf("kmsg does not read the response of %s: %w", kmsg.NameForKey(resp.Key()), err)
 	}
 	how := c.deliver(r.r, false, b)
-	e := expectResponse(resp, readRecords)
+	e := expectResponse(resp, w.at.asked, readRecords)
 	w.at.now = i + 1
 	for i := range e.wants {
 		r.model.apply(&e.wants[i], w.at)
