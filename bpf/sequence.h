@@ -79,8 +79,8 @@ static __always_inline __u32 sequence_gap(struct connection *c, struct sock *sk,
 }
 
 /* call_skipped, if the call joins on to the one before it. */
-static __always_inline bool socket_call_skipped(struct connection *c, struct sock *sk, __u32 direction, __u32 bytes,
-						__u64 now)
+static __noinline bool socket_call_skipped(struct connection *c, struct sock *sk, __u32 direction, __u32 bytes,
+					   __u64 now)
 {
 	__u32 d = masked(direction, 1);
 	__u32 after = c->sequence[d] + bytes;
