@@ -239,6 +239,7 @@ STEP long step_records(struct run *r, struct stream *s, struct op op)
 	if (length < -1 || length > (__s64)s->frame_left)
 		return lose(s, DROP_MALFORMED);
 	s->regs[REG_RECORDS] = 0;
+	s->walked = 0;
 	if (length <= 0) {
 		s->pc = op.arg;
 		return GO_ON;

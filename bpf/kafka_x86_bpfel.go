@@ -74,7 +74,7 @@ type KafkaConnection struct {
 		Kind       uint8
 		Lost       uint8
 		Direction  uint8
-		Pad1       uint8
+		Walked     uint8
 		Batches    uint64
 		Name       KafkaName
 		Regs       [32]uint64
@@ -389,7 +389,7 @@ type KafkaParkedValue struct {
 		Kind       uint8
 		Lost       uint8
 		Direction  uint8
-		Pad1       uint8
+		Walked     uint8
 		Batches    uint64
 		Name       KafkaName
 		Regs       [32]uint64

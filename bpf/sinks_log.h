@@ -166,16 +166,17 @@ static __noinline void sink_fetch_session(struct run *r, struct stream *s)
 		drop(DROP_SESSIONS_FULL);
 }
 
-/* Whether the next batch of a Fetch response is worth a look. What a client at full speed fetches is of use for too
- * short a time; brokers commit nothing.
+/* Whether the next batch of a Fetch response is worth a look. More than so many of a partition are not remembered; what
+ * a client at full speed fetches is of use for too short a time; brokers commit nothing.
  */
 static __always_inline bool batch_wanted(const struct stream *s)
 {
-	return s->batches <= s->now && !s->request.follower;
+	return s->walked < TIME_POINTS && s->batches <= s->now && !s->request.follower;
 }
 
 static __always_inline void batch_looked_at(struct stream *s)
 {
+	s->walked++;
 	if (s->batches + BATCHES_NANOSECONDS < s->now)
 		s->batches = s->now - BATCHES_NANOSECONDS;
 	s->batches += BATCH_NANOSECONDS;

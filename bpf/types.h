@@ -140,10 +140,10 @@ struct stream {
 	__u64 now;	   /* of the call whose bytes are looked at */
 	__u64 called;	   /* of the last call: what passed unseen before it belongs to the one before */
 	__u32 busy;
-	__u8 kind;	/* DIR_REQUEST or DIR_RESPONSE */
-	__u8 lost;	/* another thread wrote or read at the same time */
-	__u8 direction; /* 0 sent, 1 received */
-	__u8 pad1;
+	__u8 kind;	  /* DIR_REQUEST or DIR_RESPONSE */
+	__u8 lost;	  /* another thread wrote or read at the same time */
+	__u8 direction;	  /* 0 sent, 1 received */
+	__u8 walked;	  /* batches of this record data that were looked at */
 	__u64 batches;	  /* up to when looking at batches is paid for: see batches_wanted */
 	struct name name; /* being collected; much is behind it, so that reads past a bound stay in the struct */
 	__u64 regs[REG_NAMES];

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ebpfkafka/ebpfkafka/bpf"
 	"github.com/ebpfkafka/ebpfkafka/internal/probe"
@@ -17,6 +18,10 @@ import (
 
 // frameOffsets is the receiver's default of limits.offsets: open makes room for twice as many as it is given.
 const frameOffsets = defaultOffsets / 2
+
+// framesAnew is after how many exchanges a connection is opened anew. A connection that is as busy as these has only so
+// many batches looked at, and 160 are the most of a response; it begins with room for 3,814 (bpf/config.h).
+const framesAnew = 20
 
 // A meter runs the shipped decoder, and reads from the kernel how long it ran.
 type meter struct {
@@ -60,9 +65,14 @@ func (m *meter) turn(f func()) {
 func (m *meter) client() *client {
 	c := newClient(m.t, m.probe, m.clients)
 	m.clients++
+	c.introduce()
+	return c
+}
+
+// introduce has the connection recognised.
+func (c *client) introduce() {
 	first := newest(heartbeat())
 	c.exchange(first.request, first.response)
-	return c
 }
 
 // stranger makes a call on a connection that is not Kafka's and was given up: the least that the decoder can do.
@@ -120,6 +130,10 @@ func (r *meteredRow) turn() {
 	}
 	n := uint64(0)
 	r.meter.turn(func() {
+		if n%framesAnew == 0 && r.request.Key() == int16(kmsg.Fetch) {
+			require.NoError(r.t, r.probe.FeedClose(&r.client.connection))
+			r.client.introduce()
+		}
 		for _, x := range r.first {
 			r.feed(probe.Sent, x[0], len(x[0]))
 			r.feed(probe.Received, x[1], len(x[1]))

@@ -8,15 +8,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ebpfkafka/ebpfkafka/internal/state"
 )
 
 // Bytes that pass unseen: a broker sends the records of a Fetch by sendfile.
 
 // fetch makes a Fetch of one topic and its response; each partition i has high watermark 1000+i and its records.
 func (s *situation) fetch(records ...[]byte) (request, response []byte) {
+	return s.fetchAs(-1, records...)
+}
+
+// fetchAs is fetch by the broker with that id, or by a consumer: -1.
+func (s *situation) fetchAs(replica int32, records ...[]byte) (request, response []byte) {
 	s.correlation++
 	req := kmsg.NewPtrFetchRequest()
-	req.Version = 12
+	req.Version, req.ReplicaID = 12, replica
 	resp := kmsg.NewPtrFetchResponse()
 	resp.Version = 12
 	t := kmsg.NewFetchResponseTopic()
@@ -116,4 +123,24 @@ func TestUnseenWithinASkip(t *testing.T) {
 	s.feed(true, b[at+999:])
 	require.EqualValues(t, 1, s.k.stats().Frames["SyncGroup"])
 	require.Equal(t, none, s.left())
+}
+
+// The role of a recognised connection is asked anew after failuresToStartAnew calls (FAILURES_TO_START_ANEW of
+// bpf/config.h). Records that were to be passed over are then no longer believed in either.
+const failuresToStartAnew = 64
+
+func TestRoleDoubtedWithinRecords(t *testing.T) {
+	s := situate(t, roomy)
+	s.requireUnderstands(t, "before")
+	request, response := s.fetch(bytes.Repeat([]byte{1}, 1<<20))
+	s.feed(true, request)
+	s.feed(false, response[:len(response)/2])
+	for range failuresToStartAnew {
+		s.feed(true, bytes.Repeat([]byte{0xee}, 100))
+	}
+	broker := &situation{connection: &connection{FeedConnection: s.FeedConnection, k: s.k, role: state.RoleBroker}, began: s.began}
+	request, response = broker.commit("other", "other", 1, 7)
+	broker.feed(true, request)
+	broker.feed(false, response)
+	require.Equal(t, counting(1, 7), s.committed("other", "other"))
 }
