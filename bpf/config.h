@@ -55,9 +55,10 @@ static __always_inline void refuse(__u32 reason)
 /* Steps that one call may take: about 8 ms at 30 ns. A 5,000-partition commit takes 40,000. */
 #define STEPS_MAX (1 << 18)
 
-/* Batches of which the head is looked at, in each direction of a connection: one in so many nanoseconds, and after a
- * pause as many as it was long for, up to a second. One takes about half a microsecond with cold caches: that is a
- * fifth of a percent of a client's time, however small its batches are.
+/* Batches of which the head is looked at, in each direction of a connection: on average one in so many nanoseconds. A
+ * response that has more keeps the next ones from it for as long as it takes to make up for that; a pause of up to a
+ * second is made up for beforehand. One takes about half a microsecond with cold caches: that is a fifth of a percent
+ * of a client's time, however small its batches are.
  */
 #define BATCH_NANOSECONDS (1 << 18)
 #define BATCHES_NANOSECONDS 1000000000

@@ -103,23 +103,28 @@ static __always_inline __u32 kind_of(const struct connection *c, __u32 direction
 }
 
 /* Most calls of a consumer at full speed have nothing but records, which are passed over: what feed would do with such
- * a call, and no more. False: there is more to do, and nothing has been done. (More is to be passed over behind the
- * call, or the frame might end with it.)
+ * a call, and no more. `after` is TCP's number behind the call, if it joins on to the one before it. False: there is
+ * more to do, and nothing has been done. (More is to be passed over behind the call, or the frame might end with it.)
  */
-static __always_inline bool call_skipped(struct connection *c, __u32 direction, __u64 bytes, __u64 now)
+static __always_inline bool call_skipped(struct connection *c, __u32 direction, __u64 bytes, __u32 after, __u64 now)
 {
-	struct stream *s = &c->streams[masked(direction, 1)];
-	__u64 socket = c->socket, id = c->id;
+	__u32 d = masked(direction, 1);
+	struct stream *s = &c->streams[d];
+	__u64 socket, id;
 	bool skipped;
 
-	if (s->skip <= bytes || !turn_take(c, s, direction))
+	if (!turn_take(c, s, direction))
 		return false;
-	skipped = c->id == id && s->skip > bytes && !s->lost && s->kind == kind_of(c, direction);
+	socket = c->socket;
+	id = c->id;
+	skipped = s->skip > bytes && !s->lost && c->sequence[d] + (__u32)bytes == after &&
+		  s->kind == kind_of(c, direction);
 	if (skipped) {
 		s->skip -= bytes;
 		consume(s, bytes);
 		s->called = now;
 		reached(s);
+		c->sequence[d] = after;
 		c->last_seen = now;
 		count_call(c, direction, bytes);
 	}
@@ -217,7 +222,7 @@ static __always_inline bool stranger(__u64 address, __u16 local_port, __u16 remo
 	return at && at->address == address && at->when == stranger_when(local_port, remote_port, epoch);
 }
 
-/* Until the tick is over, nothing of the socket is looked at, nor looked up. */
+/* Until the tick is over, nothing of the socket is looked at: it is not Kafka's, or its other end is followed. */
 static __always_inline void estrange(const struct socket_key *k, __u32 now)
 {
 	struct stranger *at = stranger_place(k->address);

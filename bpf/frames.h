@@ -60,6 +60,7 @@ static __always_inline void enter_program(struct stream *s, __u32 direction)
 		pc = program_of(s->api, direction, s->version);
 	}
 	s->pc = pc;
+	s->looks = LOOKS_UNDECIDED;
 	for (int i = REG_GROUP; i < REG_NAMES; i++)
 		s->regs[i] = 0;
 	s->regs[REG_GENERATION] = -1;

@@ -30,6 +30,7 @@ static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx
 	struct tuple t = {};
 
 	if (ctx->args[4] & FEED_CLOSE) {
+		stranger_ends(key);
 		forget_connection(key);
 		return NULL;
 	}
@@ -40,7 +41,7 @@ static __noinline struct connection *on_test(struct bpf_raw_tracepoint_args *ctx
 		*result = FEED_REFUSED;
 		return NULL;
 	}
-	if (c && call_skipped(c, direction, ctx->args[3], now))
+	if (c && call_skipped(c, direction, ctx->args[3], c->sequence[direction] + (__u32)ctx->args[3], now))
 		return NULL;
 	if (ctx->args[4] & FEED_UNSEEN) {
 		at.left = ctx->args[3];

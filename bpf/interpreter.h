@@ -250,8 +250,8 @@ STEP long step_records(struct run *r, struct stream *s, struct op op)
 	return GO_ON;
 }
 
-/* Record batches follow each other; the last one of a Fetch may be cut off. Formats before magic 2
- * are passed over.
+/* Record batches follow each other; the last one of a Fetch may be cut off. Whatever is no batch of magic 2, as
+ * messages of older formats, is passed over with all that is behind it.
  */
 static __noinline long step_batch(struct run *r, struct stream *s)
 {
@@ -270,6 +270,8 @@ static __noinline long step_batch(struct run *r, struct stream *s)
 		if (t != TAKEN)
 			return t == AGAIN ? GO_ON : STOP;
 		length = (__s64)(__s32)be32(s->carry + 8) + BATCH_LENGTH_FROM - BATCH_HEAD_BYTES;
+		if (s->kind == DIR_RESPONSE)
+			batch_looked_at(s);
 		if (s->carry[16] != BATCH_MAGIC || length < BATCH_REST_BYTES) {
 			if (length < 0 || length > (__s64)s->region_left || s->carry[16] > BATCH_MAGIC) {
 				s->skip = s->region_left;
@@ -295,10 +297,8 @@ static __noinline long step_batch(struct run *r, struct stream *s)
 		s->regs[REG_BATCH_TIME] = be64(s->carry + 10);
 	s->regs[REG_RECORDS] += s->regs[REG_BATCH_LAST] + 1;
 	s->skip = s->regs[REG_SCRATCH] < s->region_left ? s->regs[REG_SCRATCH] : s->region_left;
-	if (s->kind == DIR_RESPONSE) {
-		batch_looked_at(s);
+	if (s->kind == DIR_RESPONSE)
 		report(r, s, SINK_BATCH);
-	}
 	return s->skip && r->connection->id == r->id ? step_skip(r, s) : GO_ON;
 }
 

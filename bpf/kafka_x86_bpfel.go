@@ -138,7 +138,8 @@ type KafkaConnection struct {
 		Decoded      uint8
 		Parked       uint8
 		Embedded     uint8
-		Pad2         [6]uint8
+		Looks        uint8
+		Pad2         [5]uint8
 		TooLong      uint32
 		Losing       uint32
 	}
@@ -453,7 +454,8 @@ type KafkaParkedValue struct {
 		Decoded      uint8
 		Parked       uint8
 		Embedded     uint8
-		Pad2         [6]uint8
+		Looks        uint8
+		Pad2         [5]uint8
 		TooLong      uint32
 		Losing       uint32
 	}

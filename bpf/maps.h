@@ -48,8 +48,8 @@ MAP(peers, BPF_MAP_TYPE_HASH, struct tuple, __u64, 16384);
 
 /* Connections that do not speak Kafka: one of two maps that may forget. */
 MAP(ignored, BPF_MAP_TYPE_LRU_HASH, __u64, struct ignored_value, 65536);
-/* Those that were given up, each in the one place that it may have: what a call on any other socket of the host costs
- * is a look there, without calling a helper.
+/* Those that were given up, and ends of connections that need not be gone through, each in the one place that it may
+ * have: what a call on any other socket of the host costs is a look there, without calling a helper.
  */
 #define STRANGERS 8192 /* power of two */
 MAP(strangers, BPF_MAP_TYPE_ARRAY, __u32, struct stranger, STRANGERS);

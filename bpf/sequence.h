@@ -84,16 +84,13 @@ static __noinline bool socket_call_skipped(struct connection *c, struct sock *sk
 {
 	__u32 d = masked(direction, 1);
 	__u32 after = c->sequence[d] + bytes;
+	__u8 state = c->sequenced[d];
 
 	if (c->streams[d].skip <= bytes)
 		return false;
-	if (c->sequenced[d] == SEQUENCE_OFF)
-		return call_skipped(c, direction, bytes, now);
-	if (c->sequenced[d] != SEQUENCE_PROVEN || sequence_read(sk, direction) != after ||
-	    !call_skipped(c, direction, bytes, now))
+	if (state != SEQUENCE_OFF && (state != SEQUENCE_PROVEN || sequence_read(sk, direction) != after))
 		return false;
-	c->sequence[d] = after;
-	return true;
+	return call_skipped(c, direction, bytes, after, now);
 }
 
 /* A call has moved bytes of a socket: its connection, if they are to be gone through. c is NULL for a socket that is

@@ -166,12 +166,15 @@ static __noinline void sink_fetch_session(struct run *r, struct stream *s)
 		drop(DROP_SESSIONS_FULL);
 }
 
-/* Whether the next batch of a Fetch response is worth a look. More than so many of a partition are not remembered; what
- * a client at full speed fetches is of use for too short a time; brokers commit nothing.
+/* Whether the next batch of a Fetch response is worth a look. What a client at full speed fetches is of use for too
+ * short a time: responses are looked at as a whole or not, so that no partition always comes off badly. More than so
+ * many batches of a partition are not remembered, and brokers commit nothing.
  */
-static __always_inline bool batch_wanted(const struct stream *s)
+static __always_inline bool batch_wanted(struct stream *s)
 {
-	return s->walked < TIME_POINTS && s->batches <= s->now && !s->request.follower;
+	if (s->looks == LOOKS_UNDECIDED)
+		s->looks = s->request.follower || s->batches > s->now ? LOOKS_AT_NONE : LOOKS_AT_BATCHES;
+	return s->looks == LOOKS_AT_BATCHES && s->walked < TIME_POINTS;
 }
 
 static __always_inline void batch_looked_at(struct stream *s)

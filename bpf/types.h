@@ -127,6 +127,13 @@ struct tcp_call {
 	__u32 bytes; /* taken or filled when it let go of the socket last */
 };
 
+/* Whether the batches of a response are looked at. */
+enum looks {
+	LOOKS_UNDECIDED,
+	LOOKS_AT_BATCHES,
+	LOOKS_AT_NONE,
+};
+
 /* One direction of a connection: the interpreter's whole state between two calls, and the call that it
  * is in. (All of it stands in a map and none on the stack: what the verifier cannot track it need not
  * tell apart, and the interpreter's loop is verified in one pass.)
@@ -144,7 +151,7 @@ struct stream {
 	__u8 lost;	  /* another thread wrote or read at the same time */
 	__u8 direction;	  /* 0 sent, 1 received */
 	__u8 walked;	  /* batches of this record data that were looked at */
-	__u64 batches;	  /* up to when looking at batches is paid for: see batches_wanted */
+	__u64 batches;	  /* until when those that were looked at keep others from it: see batch_wanted */
 	struct name name; /* being collected; much is behind it, so that reads past a bound stay in the struct */
 	__u64 regs[REG_NAMES];
 	struct request request; /* responses: what was asked */
@@ -177,7 +184,8 @@ struct stream {
 	__u8 decoded;	    /* requests: its body is gone through, not passed over */
 	__u8 parked;	    /* it is a parked response's */
 	__u8 embedded;	    /* 1 and the depth of the arrays around the embedded message; 0: in none */
-	__u8 pad2[6];
+	__u8 looks;	    /* enum looks */
+	__u8 pad2[5];
 	__u32 too_long; /* names of this frame that are left out */
 	__u32 losing;	/* 1 and the reason for which the place has been lost */
 };

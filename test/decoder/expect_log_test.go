@@ -83,7 +83,8 @@ func (e *expectation) fetchResponse(m *kmsg.FetchResponse) {
 			if e.asked.follower { // which commits nothing
 				continue
 			}
-			for _, b := range e.records(p.RecordBatches) {
+			batches := e.records(p.RecordBatches)
+			for _, b := range batches[:min(len(batches), batchesKept)] {
 				e.report(schema.SinkBatch,
 					named(schema.RegTopic, topic), number(schema.RegPartition, p.Partition),
 					number(schema.RegBatchBase, b.base), number(schema.RegBatchLast, b.lastDelta),

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 
-	"github.com/ebpfkafka/ebpfkafka/bpf"
 	"github.com/ebpfkafka/ebpfkafka/internal/schema"
 	"github.com/ebpfkafka/ebpfkafka/internal/state"
 )
@@ -415,12 +414,11 @@ func (m *model) check(k *kernel, role state.Role) error {
 
 // ring keeps of each partition the latest batches, in the kernel's order.
 func ring(all map[partitionKey][]state.Batch) map[partitionKey]string {
-	size := len(bpf.KafkaTimesValue{}.Points)
 	kept := map[partitionKey]string{}
 	for key, batches := range all {
-		ring := make([]state.Batch, min(len(batches), size))
+		ring := make([]state.Batch, min(len(batches), batchesKept))
 		for i, b := range batches {
-			ring[i%size] = b
+			ring[i%batchesKept] = b
 		}
 		kept[key] = fmt.Sprint(ring)
 	}

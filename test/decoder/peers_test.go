@@ -4,6 +4,7 @@ package decoder
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,7 @@ func TestBrokersEndIsDismissed(t *testing.T) {
 		request, response := b.client.commit("g", "t", 3, 10*i)
 		looked := b.exchange(t, request, response)
 		assert.Equal(t, i == 0, looked, "exchange %d", i)
+		require.NoError(t, b.client.k.Sweep(time.Hour)) // a tick: nothing is given up for longer
 		assert.Zero(t, b.client.k.entries()["pending"], "nothing waits for an answer")
 	}
 	assert.Equal(t, counting(3, 10*(exchanges-1)), b.client.committed("g", "t"))
@@ -72,6 +74,8 @@ func TestBrokersEndIsDismissed(t *testing.T) {
 
 	b.broker.close()
 	assert.Nil(t, b.broker.fed())
+	request, response := b.client.commit("g", "t", 3, 0)
+	assert.True(t, b.exchange(t, request, response), "the next connection at its address is another")
 }
 
 // A broker's end whose other end is not seen here goes on, whatever else the broker has dismissed.

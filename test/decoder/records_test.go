@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ebpfkafka/ebpfkafka/bpf"
 )
 
 // batch is what the decoder must see of a record batch.
@@ -30,6 +32,9 @@ func (d recordData) count() int64 {
 	}
 	return n
 }
+
+// batchesKept is how many batches of a partition are remembered. Of a response, more are not looked at.
+const batchesKept = len(bpf.KafkaTimesValue{}.Points)
 
 // recordReader tells what a partition's record data holds.
 type recordReader func([]byte) recordData
