@@ -250,8 +250,8 @@ STEP long step_records(struct run *r, struct stream *s, struct op op)
 	return GO_ON;
 }
 
-/* Record batches follow each other; the last one of a Fetch may be cut off. Whatever is no batch of magic 2, as
- * messages of older formats, is passed over with all that is behind it.
+/* Record batches follow each other; the last one of a Fetch may be cut off. Messages of formats before magic 2 are
+ * passed over, one by one: batches may be behind them.
  */
 static __noinline long step_batch(struct run *r, struct stream *s)
 {

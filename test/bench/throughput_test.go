@@ -20,13 +20,16 @@ import (
 	"github.com/ebpfkafka/ebpfkafka/test/wait"
 )
 
-var speedPairs = flag.Int("throughput-pairs", 10,
-	"TestThroughput: how often to measure with the collector, each between two times without")
+var (
+	speedPairs = flag.Int("throughput-pairs", 10,
+		"TestThroughput: how often to measure with the collector, each between two times without")
+
+	// What a JVM does now and then is short against the default. Where the machine's speed changes from one second to the
+	// next, many short measurements tell more.
+	speedTime = flag.Duration("throughput-time", 3*time.Second, "TestThroughput: about how long each measurement takes")
+)
 
 const (
-	// speedTime is about what each measurement takes: long against what a JVM does now and then.
-	speedTime = 3 * time.Second
-
 	// speedInterval is between two collections, three in ten measurements.
 	speedInterval = 10 * time.Second
 
