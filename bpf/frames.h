@@ -217,7 +217,7 @@ static __noinline long step_park(struct run *r, struct stream *s)
 }
 
 /* What it says counts from here on: bytes that were no frame have left out no names either. */
-static __always_inline void count_frame(struct stream *s)
+STEP void count_frame(struct stream *s)
 {
 	struct counters *n = counters();
 

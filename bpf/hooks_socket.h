@@ -79,8 +79,10 @@ static __noinline struct connection *on_socket(struct sock *sk, long result, __u
 		return NULL;
 	if (direction == 1 && flags & MSG_NOT_CONSUMED)
 		return NULL;
-	if (result <= 0) {
-		mmsg_ends(sk, direction);
+	if (result <= 0) { /* sockets that do not block are read until there is nothing left */
+		regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+		if (call_number(regs) == NR_sendmmsg || call_number(regs) == NR_recvmmsg)
+			mmsg_ends(sk, direction);
 		return NULL;
 	}
 	key.local_port = sk->__sk_common.skc_num;

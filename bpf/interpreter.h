@@ -327,22 +327,85 @@ static __noinline long step_embed(struct run *r, struct stream *s, struct op op)
 	return GO_ON;
 }
 
-STEP long step_integer(struct run *r, struct stream *s, struct op op, __u32 n)
+static __always_inline struct op op_at(__u32 pc)
 {
-	enum taken t = take(r, s, n);
-	__s64 v;
+	union {
+		__u64 word;
+		struct op op;
+	} u = {.word = *(const volatile __u64 *)&ops[masked(pc, OPS - 1)]};
+
+	return u.op;
+}
+
+/* The first n (1, 2, 4 or 8) of the bytes, sign extended. */
+static __always_inline __s64 integer(const __u8 *bytes, __u32 n)
+{
+	return (__s64)__builtin_bswap64(*(const __u64 *)bytes) >> (64 - 8 * n);
+}
+
+/* No message has more than eight between two others, and then what a loop begins with. */
+#define OPS_IN_A_ROW 12
+
+/* Runs an op that needs no more than what stands in the window; false if it is none, with nothing done. */
+static __always_inline bool run_simple(struct stream *s, struct op op)
+{
+	const __u8 *bytes = s->window + masked(window_offset(s), WINDOW_BYTES - 1);
+	__u32 n;
+
+	switch (op.code) {
+	case OP_LOOP:
+		step_loop(s);
+		return true;
+	case OP_SKIP:
+		n = op.arg;
+		break;
+	case OP_TAGS: /* none, as nearly always */
+		n = 1;
+		break;
+	case OP_INT8:
+	case OP_INT16:
+	case OP_INT32:
+	case OP_INT64:
+		n = 1 << ((op.code - OP_INT8) & 3);
+		break;
+	default:
+		return false;
+	}
+	if (s->carried || !in_window(s, window_offset(s), n) || n > s->frame_left)
+		return false;
+	if (op.code == OP_TAGS) {
+		if (s->phase || s->shift || *bytes)
+			return false;
+	} else if (op.code != OP_SKIP) {
+		set_register(s, op, integer(bytes, n));
+	}
+	cursor_advance(&s->at, n);
+	consume(s, n);
+	s->pc++;
+	return true;
+}
+
+/* Most of a message are fields of a fixed size and no tags. As many as follow on each other, and what comes behind
+ * them, are one step: what a step costs is mostly to get to it. False: there are more than one step has.
+ */
+STEP bool run_row(struct stream *s)
+{
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < OPS_IN_A_ROW; i++)
+		if (!run_simple(s, op_at(s->pc)))
+			return true;
+	return false;
+}
+
+/* An integer that is not in the window as a whole. */
+STEP long step_integer(struct run *r, struct stream *s, struct op op)
+{
+	__u32 n = 1 << ((op.code - OP_INT8) & 3);
+	enum taken t = take_more(r, s, n);
 
 	if (t != TAKEN)
 		return t == AGAIN ? GO_ON : STOP;
-	if (n == 1)
-		v = (__s8)s->carry[0];
-	else if (n == 2)
-		v = (__s16)be16(s->carry);
-	else if (n == 4)
-		v = (__s32)be32(s->carry);
-	else
-		v = be64(s->carry);
-	set_register(s, op, v);
+	set_register(s, op, integer(s->carry, n));
 	s->pc++;
 	return GO_ON;
 }
@@ -380,17 +443,12 @@ static __always_inline long take_step(struct run *r)
 {
 	struct stream *s = r->stream;
 	struct op op;
-	__u64 word;
-	__u32 pc;
 
 	if (s->skip)
 		return step_skip(r, s);
-	pc = masked(s->pc, OPS - 1);
-	word = *(const volatile __u64 *)&ops[pc]; /* read once a step */
-	op.code = word;
-	op.reg = word >> 8;
-	op.flags = word >> 16;
-	op.arg = word >> 32;
+	if (!run_row(s))
+		return GO_ON;
+	op = op_at(s->pc);
 	switch (op.code) {
 	case OP_REQUEST_HEAD:
 		return step_request_head(r, s);
@@ -413,13 +471,10 @@ static __always_inline long take_step(struct run *r)
 		s->pc++;
 		return step_skip(r, s);
 	case OP_INT8:
-		return step_integer(r, s, op, 1);
 	case OP_INT16:
-		return step_integer(r, s, op, 2);
 	case OP_INT32:
-		return step_integer(r, s, op, 4);
 	case OP_INT64:
-		return step_integer(r, s, op, 8);
+		return step_integer(r, s, op);
 	case OP_STRING:
 		return step_string(r, s, op);
 	case OP_UUID:
@@ -430,8 +485,6 @@ static __always_inline long take_step(struct run *r)
 		return step_skip_length(r, s, op);
 	case OP_ARRAY:
 		return step_array(r, s, op);
-	case OP_LOOP:
-		return step_loop(s);
 	case OP_TAGS:
 		return step_tags(r, s, op);
 	case OP_NULLABLE:

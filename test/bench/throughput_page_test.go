@@ -33,8 +33,8 @@ func (r *speedReport) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s.\nClients: %s. Broker: Apache Kafka %s.\n\n", page.Measured(r.date), page.Machine(),
 		strings.Join(r.libraries, ", "), r.version)
-	fmt.Fprintf(&b, "Throughput without the collector, and by how much it is another with it: the median of %d pairs, "+
-		"and in brackets\ntheir quartiles:\n\n%s\n", *speedPairs, r.throughput())
+	fmt.Fprintf(&b, "Throughput without the collector, and by how much it is another with it: the median of %d pairs of "+
+		"series of %d\nmeasurements, and in brackets their quartiles:\n\n%s\n", *speedPairs, *speedRuns, r.throughput())
 	fmt.Fprintf(&b, "What consumers read, before anything is measured:\n\n%s\n", r.reads())
 	fmt.Fprintf(&b, "CPU time in seconds, for each GB of records or for each million commits: without the collector, and "+
 		"what is added\nwith it. In brackets the quartiles of the ratio:\n\n%s\n", r.cpu())

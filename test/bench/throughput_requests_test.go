@@ -14,8 +14,8 @@ import (
 	"github.com/ebpfkafka/ebpfkafka/test/collector"
 )
 
-// idleTime is how long the broker is left alone: three collections.
-const idleTime = 3 * speedInterval
+// idleTime is how long the broker is left alone: six collections.
+const idleTime = 6 * speedInterval
 
 // controllerListener is where the broker, which is its own controller, talks to itself.
 const controllerListener = "CONTROLLER"

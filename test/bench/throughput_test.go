@@ -22,16 +22,14 @@ import (
 
 var (
 	speedPairs = flag.Int("throughput-pairs", 10,
-		"TestThroughput: how often to measure with the collector, each between two times without")
-
-	// What a JVM does now and then is short against the default. Where the machine's speed changes from one second to the
-	// next, many short measurements tell more.
-	speedTime = flag.Duration("throughput-time", 3*time.Second, "TestThroughput: about how long each measurement takes")
+		"TestThroughput: how many series of measurements to make with a collector, each between two without")
+	speedRuns = flag.Int("throughput-runs", 6, "TestThroughput: how many measurements make a series")
+	speedTime = flag.Duration("throughput-time", 800*time.Millisecond, "TestThroughput: about how long a measurement takes")
 )
 
 const (
-	// speedInterval is between two collections, three in ten measurements.
-	speedInterval = 10 * time.Second
+	// speedInterval is between two collections: one in each series.
+	speedInterval = 5 * time.Second
 
 	// checkInterval is between those of the collector that shows whether it sees the traffic.
 	checkInterval = 500 * time.Millisecond
@@ -205,47 +203,72 @@ func awaitShown(ctx context.Context, t *testing.T, c *collector.Collector, shows
 	}))
 }
 
-// measure does the work with a collector and without in turn.
+// measure does the work in series, with a collector and without in turn.
 func (s *speedScene) measure(ctx context.Context, t *testing.T, w speedWork) speed {
 	out := speed{speedWork: w}
-	once := func(c *collector.Collector) (throughput, client, broker float64) {
-		s.clean(ctx, t)
-		pids := []int{w.worker.PID(), s.broker.PID()}
-		if c != nil {
-			pids = append(pids, c.PID())
-		}
-		before := make([]time.Duration, len(pids))
-		for i, pid := range pids {
-			before[i] = cpu(t, pid)
-		}
-		done := w.run(ctx, t, w.amount)
-		used := make([]float64, len(pids))
-		for i, pid := range pids {
-			used[i] = (cpu(t, pid) - before[i]).Seconds() / w.unit(done)
-		}
-		if c != nil {
-			out.collector = append(out.collector, used[2])
-		}
-		throughput = w.count(done) / done.Took.Seconds()
-		t.Logf("collector %t: %.0f %s in %v; CPU seconds a %s: %.3f", c != nil, throughput, w.what,
-			done.Took.Round(time.Millisecond), w.per, used)
-		return throughput, used[0], used[1]
-	}
 	without := func() {
-		throughput, client, broker := once(nil)
-		out.throughput.Without = append(out.throughput.Without, throughput)
-		out.client.Without = append(out.client.Without, client)
-		out.broker.Without = append(out.broker.Without, broker)
+		found := s.series(ctx, t, w, nil)
+		out.throughput.Without = append(out.throughput.Without, found.throughput)
+		out.client.Without = append(out.client.Without, found.client)
+		out.broker.Without = append(out.broker.Without, found.broker)
 	}
 	without()
 	for range *speedPairs {
 		c := s.watch(ctx, t, speedInterval)
-		throughput, client, broker := once(c)
+		found := s.series(ctx, t, w, c)
 		require.NoError(t, c.Stop())
-		out.throughput.With = append(out.throughput.With, throughput)
-		out.client.With = append(out.client.With, client)
-		out.broker.With = append(out.broker.With, broker)
+		out.throughput.With = append(out.throughput.With, found.throughput)
+		out.client.With = append(out.client.With, found.client)
+		out.broker.With = append(out.broker.With, found.broker)
+		out.collector = append(out.collector, found.collector)
 		without()
 	}
+	return out
+}
+
+// measured is what was counted in a second, and the CPU time for each unit, in seconds.
+type measured struct{ throughput, client, broker, collector float64 }
+
+// series does the work some times, and returns the median of each figure (of the collector the mean). The first time does not count: whoever comes
+// behind the start of a collector, or behind its end, finds the processors' caches cold.
+func (s *speedScene) series(ctx context.Context, t *testing.T, w speedWork, c *collector.Collector) measured {
+	s.once(ctx, t, w, c)
+	runs := make([]measured, *speedRuns)
+	for i := range runs {
+		runs[i] = s.once(ctx, t, w, c)
+	}
+	each := func(figure func(measured) float64) (all []float64) {
+		for _, r := range runs {
+			all = append(all, figure(r))
+		}
+		return all
+	}
+	return measured{
+		throughput: speedMedian(each(func(m measured) float64 { return m.throughput })),
+		client:     speedMedian(each(func(m measured) float64 { return m.client })),
+		broker:     speedMedian(each(func(m measured) float64 { return m.broker })),
+		collector:  speedMean(each(func(m measured) float64 { return m.collector })), // it works now and then
+	}
+}
+
+// once does the work; the collector is nil if there is none.
+func (s *speedScene) once(ctx context.Context, t *testing.T, w speedWork, c *collector.Collector) measured {
+	s.clean(ctx, t)
+	pids := []int{w.worker.PID(), s.broker.PID()}
+	if c != nil {
+		pids = append(pids, c.PID())
+	}
+	before := make([]time.Duration, len(pids))
+	for i, pid := range pids {
+		before[i] = cpu(t, pid)
+	}
+	done := w.run(ctx, t, w.amount)
+	used := make([]float64, 3)
+	for i, pid := range pids {
+		used[i] = (cpu(t, pid) - before[i]).Seconds() / w.unit(done)
+	}
+	out := measured{w.count(done) / done.Took.Seconds(), used[0], used[1], used[2]}
+	t.Logf("collector %t: %.0f %s in %v; CPU seconds a %s: %.3f", c != nil, out.throughput, w.what,
+		done.Took.Round(time.Millisecond), w.per, used[:len(pids)])
 	return out
 }

@@ -114,7 +114,7 @@ func TestOrphanResponses(t *testing.T) {
 func TestStepLimit(t *testing.T) {
 	s := situate(t, roomy)
 	s.exchange("g", "orders", 3, 10)
-	request, _ := s.commit("g", "orders", 60000, 0)
+	request, _ := s.commit("g", "orders", 70_000, 0)
 	s.feed(true, request)
 	require.Equal(t, count(1, "step_limit"), s.left())
 	s.requireUnderstands(t, "after")
