@@ -52,7 +52,9 @@ static __always_inline void refuse(__u32 reason)
 /* Responses have no limit but their type. */
 #define RESPONSE_MAX_BYTES 0x7fffffff
 
-/* Steps that one call may take: about 10 ms at 80 ns. A commit of 5,000 partitions takes 11,000. */
+/* Steps that one call may take: about 10 ms at 80 ns, 45 if each ends with a commit's answer in the maps. A commit of
+ * 5,000 partitions takes 11,000, its answer 5,300.
+ */
 #define STEPS_MAX (1 << 17)
 
 /* Batches of which the head is looked at, in each direction of a connection: on average one in so many nanoseconds. A

@@ -343,7 +343,9 @@ static __always_inline __s64 integer(const __u8 *bytes, __u32 n)
 	return (__s64)__builtin_bswap64(*(const __u64 *)bytes) >> (64 - 8 * n);
 }
 
-/* No message has more than eight between two others, and then what a loop begins with. */
+/* No message has more than eight between two others, and then what a loop begins with; but for loops that have nothing
+ * else.
+ */
 #define OPS_IN_A_ROW 12
 
 /* Runs an op that needs no more than what stands in the window; false if it is none, with nothing done. */
@@ -385,8 +387,8 @@ static __always_inline bool run_simple(struct stream *s, struct op op)
 	return true;
 }
 
-/* Most of a message are fields of a fixed size and no tags. As many as follow on each other, and what comes behind
- * them, are one step: what a step costs is mostly to get to it. False: there are more than one step has.
+/* Most of a message are integers and no tags. As many as follow on each other, and what comes behind them, are one
+ * step: what a step costs is mostly to get to it. False: the step is full.
  */
 STEP bool run_row(struct stream *s)
 {
@@ -397,7 +399,7 @@ STEP bool run_row(struct stream *s)
 	return false;
 }
 
-/* An integer that is not in the window as a whole. */
+/* An integer that is not in the window as a whole, or does not fit the frame. */
 STEP long step_integer(struct run *r, struct stream *s, struct op op)
 {
 	__u32 n = 1 << ((op.code - OP_INT8) & 3);

@@ -123,7 +123,7 @@ enum sink {
 #define NAME_NONE 0    /* null: nothing was said */
 #define NAME_INVALID 1 /* too long, or no room: counted when it happened */
 
-#define OPS 8192	/* power of two; the tables need about 2,000 */
+#define OPS 8192	/* power of two; the tables need about 2,700 */
 #define API_KEYS 128	/* power of two; Kafka 4.3 has keys up to 92 */
 #define API_VERSIONS 32 /* power of two; the most is Fetch's 18 */
 

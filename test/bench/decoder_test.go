@@ -25,10 +25,10 @@ func BenchmarkDecoder(b *testing.B) {
 	for _, x := range []struct {
 		name string
 		make func() (kmsg.Request, kmsg.Response)
-		// steps of the interpreter in both frames, where the heads do not matter beside them: of each partition 7
+		// ops of the interpreter in both frames, where the heads do not matter beside them: of each partition 7
 		// in the request (index, offset, epoch, metadata, tags, report, loop) and 5 in the response. Two of them are
 		// reports, which put the offset asked for into a map and take it out again.
-		steps int
+		ops int
 	}{
 		{"Heartbeat", heartbeat, 0},
 		{"OffsetCommit of 1 partition", func() (kmsg.Request, kmsg.Response) { return commit("checkout", 1, 1) }, 0},
@@ -46,8 +46,8 @@ func BenchmarkDecoder(b *testing.B) {
 				require.NoError(b, p.Feed(&c.connection, probe.Sent, frames[0]))
 				require.NoError(b, p.Feed(&c.connection, probe.Received, frames[1]))
 			}
-			if x.steps > 0 {
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*x.steps), "ns/step")
+			if x.ops > 0 {
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*x.ops), "ns/operation")
 			}
 			stats, err := p.Stats()
 			require.NoError(b, err)

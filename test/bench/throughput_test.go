@@ -229,8 +229,9 @@ func (s *speedScene) measure(ctx context.Context, t *testing.T, w speedWork) spe
 // measured is what was counted in a second, and the CPU time for each unit, in seconds.
 type measured struct{ throughput, client, broker, collector float64 }
 
-// series does the work some times, and returns the median of each figure (of the collector the mean). The first time does not count: whoever comes
-// behind the start of a collector, or behind its end, finds the processors' caches cold.
+// series does the work some times, and returns the median of each figure, of the collector's the mean: a collection
+// falls into one of the times. The first time does not count: whoever comes behind the start of a collector, or behind
+// its end, finds the processors' caches cold.
 func (s *speedScene) series(ctx context.Context, t *testing.T, w speedWork, c *collector.Collector) measured {
 	s.once(ctx, t, w, c)
 	runs := make([]measured, *speedRuns)
@@ -247,7 +248,7 @@ func (s *speedScene) series(ctx context.Context, t *testing.T, w speedWork, c *c
 		throughput: speedMedian(each(func(m measured) float64 { return m.throughput })),
 		client:     speedMedian(each(func(m measured) float64 { return m.client })),
 		broker:     speedMedian(each(func(m measured) float64 { return m.broker })),
-		collector:  speedMean(each(func(m measured) float64 { return m.collector })), // it works now and then
+		collector:  speedMean(each(func(m measured) float64 { return m.collector })),
 	}
 }
 
