@@ -69,40 +69,41 @@ test-decoder: ## The committed object against an independent implementation of K
 test-hooks: ## Every system call and way of splitting, on every backend of this kernel
 	cd test && $(AS_ROOT) go test -timeout 20m ./hooks/...
 
+# Tests of the built collector have -count 1: go test does not know that they depend on it, and would take an old result.
 .PHONY: test-system
 test-system: $(COLLECTOR) ## The built collector against real Apache Kafka; prints the matrix of clients and brokers
 	test/install.sh java clients
-	cd test && $(AS_ROOT) go test -p 1 -timeout 30m -skip TestClientMatrix \
+	cd test && $(AS_ROOT) go test -count 1 -p 1 -timeout 30m -skip TestClientMatrix \
 		./collector/... ./kafka/... ./process/... ./clients/... ./system/...
-	cd test && $(AS_ROOT) go test -timeout 40m -v -run TestClientMatrix ./system
+	cd test && $(AS_ROOT) go test -count 1 -timeout 40m -v -run TestClientMatrix ./system
 
 .PHONY: test-situations
 test-situations: $(COLLECTOR) ## What goes wrong in production: rebalances, transactions, deletions, refusals, limits
 	test/install.sh java
-	cd test && $(AS_ROOT) go test -p 1 -timeout 30m ./situations/... ./lifecycle/...
+	cd test && $(AS_ROOT) go test -count 1 -p 1 -timeout 30m ./situations/... ./lifecycle/...
 
 .PHONY: test-namespaces
 test-namespaces: $(COLLECTOR) ## Processes in containers are told apart and named right, wherever the collector is
-	cd test && $(AS_ROOT) go test -timeout 20m ./namespaces
+	cd test && $(AS_ROOT) go test -count 1 -timeout 20m ./namespaces
 
 .PHONY: test-storms
 test-storms: $(COLLECTOR) ## Killed, reloaded, twice at once; short connections and processes, each for STORM (10s)
-	cd test && $(AS_ROOT) go test -v ./storms -storm $(STORM) -timeout 0
+	cd test && $(AS_ROOT) go test -count 1 -v ./storms -storm $(STORM) -timeout 0
 
 .PHONY: test-privilege
 test-privilege: $(COLLECTOR) ## The collector as an ordinary user, with the documented capabilities and with each of them missing
 	test/install.sh systemd
-	cd test && $(AS_ROOT) go test -timeout 20m ./privilege
+	cd test && $(AS_ROOT) go test -count 1 -timeout 20m ./privilege
 
 .PHONY: test-soak
 test-soak: $(COLLECTOR) ## Every value while groups rebalance for SOAK (30s), against the broker's answers around it
 	test/install.sh java
-	cd test && $(AS_ROOT) go test -v ./soak -soak $(SOAK) -timeout 0
+	cd test && $(AS_ROOT) go test -count 1 -v ./soak -soak $(SOAK) -timeout 0
 
 .PHONY: matrix
 matrix: $(COLLECTOR) ## Write docs/clients.md: every client against every broker
 	test/install.sh java clients
-	cd test && $(AS_ROOT) go test -timeout 40m -v -run TestClientMatrix ./system -write
+	cd test && $(AS_ROOT) go test -count 1 -timeout 40m -v -run TestClientMatrix ./system -write
 
 .PHONY: test-rules
 test-rules: ## The rules for Prometheus, by its own tool
@@ -113,7 +114,7 @@ test-rules: ## The rules for Prometheus, by its own tool
 .PHONY: test-fleet
 test-fleet: $(COLLECTOR) ## Three brokers and their clients on four hosts, joined by Prometheus and the rules
 	test/install.sh java network prometheus
-	cd test && $(AS_ROOT) go test -timeout 10m ./fleet/...
+	cd test && $(AS_ROOT) go test -count 1 -timeout 10m ./fleet/...
 
 .PHONY: test-kernels
 test-kernels: ## The same objects on Linux 5.10 to the newest, x86-64 and arm64, in emulated machines (ONLY=6.1-arm64)
