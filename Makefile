@@ -158,7 +158,7 @@ bench-scrape: $(COLLECTOR) ## What a collection costs, for 1,000 to 500,000 grou
 	cd test && $(AS_ROOT) go test -count 1 -timeout 1h -v -run 'TestScrape$$' ./bench -write
 
 .PHONY: bench-throughput
-bench-throughput: $(COLLECTOR) ## What clients at full speed lose, a quarter of an hour; writes docs/performance.md (root)
+bench-throughput: $(COLLECTOR) ## What clients at full speed lose, twenty minutes; writes docs/performance.md (root)
 	test/install.sh java clients
 	cd test && $(AS_ROOT) go test -count 1 -timeout 1h -v -run 'TestThroughput$$' ./bench -write
 
