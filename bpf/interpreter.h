@@ -146,7 +146,7 @@ STEP long step_array(struct run *r, struct stream *s, struct op op)
 	return GO_ON;
 }
 
-static __always_inline long step_loop(struct stream *s)
+static __always_inline void step_loop(struct stream *s)
 {
 	struct loop *l = &s->loops[masked(s->depth - 1, 7)];
 
@@ -157,7 +157,6 @@ static __always_inline long step_loop(struct stream *s)
 		s->depth--;
 		s->pc++;
 	}
-	return GO_ON;
 }
 
 /* Tagged fields (KIP-482): count, then tag, size, bytes for each. One of them may be wanted: the
@@ -337,7 +336,13 @@ static __always_inline struct op op_at(__u32 pc)
 	return u.op;
 }
 
-/* The first n (1, 2, 4 or 8) of the bytes, sign extended. */
+/* How many bytes an integer has: 1, 2, 4 or 8. */
+static __always_inline __u32 integer_bytes(struct op op)
+{
+	return 1 << ((op.code - OP_INT8) & 3);
+}
+
+/* The first n of the bytes, sign extended. */
 static __always_inline __s64 integer(const __u8 *bytes, __u32 n)
 {
 	return (__s64)__builtin_bswap64(*(const __u64 *)bytes) >> (64 - 8 * n);
@@ -368,7 +373,7 @@ static __always_inline bool run_simple(struct stream *s, struct op op)
 	case OP_INT16:
 	case OP_INT32:
 	case OP_INT64:
-		n = 1 << ((op.code - OP_INT8) & 3);
+		n = integer_bytes(op);
 		break;
 	default:
 		return false;
@@ -402,7 +407,7 @@ STEP bool run_row(struct stream *s)
 /* An integer that is not in the window as a whole, or does not fit the frame. */
 STEP long step_integer(struct run *r, struct stream *s, struct op op)
 {
-	__u32 n = 1 << ((op.code - OP_INT8) & 3);
+	__u32 n = integer_bytes(op);
 	enum taken t = take_more(r, s, n);
 
 	if (t != TAKEN)
