@@ -53,6 +53,30 @@ static __noinline bool cursor_next(struct cursor *c)
 	return true;
 }
 
+/* Goes into the vector that comes next; of the array and of the message there is as much left as it has, at most. */
+static __always_inline void cursor_enter(struct cursor *c, const struct user_iovec *v)
+{
+	__u64 length = v->length;
+
+	if (length > c->left)
+		length = c->left;
+	if (length > c->rest)
+		length = c->rest;
+	c->vector += sizeof(*v);
+	c->vectors--;
+	c->rest -= length;
+	c->left -= length;
+	c->address = v->base;
+	c->segment = length;
+}
+
+static __always_inline long cursor_vectors(const struct cursor *c, void *to, __u32 bytes)
+{
+	if (c->kernel_vector)
+		return bpf_probe_read_kernel(to, bytes, (void *)c->vector);
+	return bpf_probe_read_user(to, bytes, (void *)c->vector);
+}
+
 static __always_inline enum cursor_state cursor_look(struct cursor *c)
 {
 	struct user_iovec v;
@@ -65,21 +89,9 @@ static __always_inline enum cursor_state cursor_look(struct cursor *c)
 		return CURSOR_END;
 	if (c->messages && (!c->vectors || !c->rest))
 		return cursor_next(c) ? CURSOR_BYTES : CURSOR_UNSEEN;
-	if (!c->vectors)
+	if (!c->vectors || cursor_vectors(c, &v, sizeof(v)))
 		return CURSOR_UNSEEN;
-	if (c->kernel_vector ? bpf_probe_read_kernel(&v, sizeof(v), (void *)c->vector)
-			     : bpf_probe_read_user(&v, sizeof(v), (void *)c->vector))
-		return CURSOR_UNSEEN;
-	c->vector += sizeof(v);
-	c->vectors--;
-	if (v.length > c->left)
-		v.length = c->left;
-	if (v.length > c->rest)
-		v.length = c->rest;
-	c->rest -= v.length;
-	c->address = v.base;
-	c->segment = v.length;
-	c->left -= v.length;
+	cursor_enter(c, &v);
 	return CURSOR_BYTES; /* of a possibly empty segment: the caller looks again */
 }
 

@@ -81,7 +81,7 @@ static __noinline struct connection *on_socket(struct sock *sk, long result, __u
 		return NULL;
 	if (result <= 0) { /* sockets that do not block are read until there is nothing left */
 		regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-		if (call_number(regs) == NR_sendmmsg || call_number(regs) == NR_recvmmsg)
+		if (has_messages(call_number(regs)))
 			mmsg_ends(sk, direction);
 		return NULL;
 	}
@@ -93,7 +93,7 @@ static __noinline struct connection *on_socket(struct sock *sk, long result, __u
 	task = (struct task_struct *)bpf_get_current_task_btf();
 	regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	call_read(regs, &call);
-	if (c && (call.number == NR_sendmmsg || call.number == NR_recvmmsg))
+	if (c && has_messages(call.number))
 		message = mmsg_index(c, direction, &call, result);
 	if (c && socket_call_skipped(c, sk, direction, result, now))
 		return NULL;
@@ -106,7 +106,7 @@ static __noinline struct connection *on_socket(struct sock *sk, long result, __u
 		c = connection_new(sk, &key, &at, now);
 		if (!c)
 			return NULL;
-		if (call.number == NR_sendmmsg || call.number == NR_recvmmsg)
+		if (has_messages(call.number))
 			mmsg_index(c, direction, &call, result);
 	}
 	return socket_call(c, sk, &key, direction, &at, result, now);

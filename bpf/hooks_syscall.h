@@ -77,7 +77,7 @@ static __noinline struct connection *on_syscall(struct pt_regs *regs, long resul
 	if (!socket_wanted(&key, &c))
 		return NULL;
 	now = bpf_ktime_get_ns();
-	several = call.number == NR_sendmmsg || call.number == NR_recvmmsg;
+	several = has_messages(call.number);
 	bytes = several ? messages_length(call.args[1], result) : result;
 	if (c && socket_call_skipped(c, sk, direction, bytes, now))
 		return NULL;

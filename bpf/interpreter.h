@@ -11,6 +11,8 @@
 #define BATCH_MAGIC 2
 #define BATCH_LOG_APPEND_TIME 8 /* of the attributes */
 
+#define VECTORS_AT_ONCE (sizeof(((struct stream *)0)->window) / sizeof(struct user_iovec))
+
 static __always_inline void set_register(struct stream *s, struct op op, __u64 v)
 {
 	s->regs[masked(op.reg, REG_NAMES - 1)] = v;
@@ -207,10 +209,53 @@ STEP long step_tags(struct run *r, struct stream *s, struct op op)
 	return GO_ON;
 }
 
+static __always_inline void skip_segment(struct stream *s)
+{
+	__u64 n = s->skip < s->at.segment ? s->skip : s->at.segment;
+
+	s->skip -= n;
+	cursor_advance(&s->at, n);
+	consume(s, n);
+}
+
+/* The vectors that come next, several at once: librdkafka hands each record over as one or two of its own. They are
+ * read to where the window is. False: they cannot be read.
+ */
+static __always_inline bool skip_vectors(struct stream *s)
+{
+	const struct user_iovec *v = (const struct user_iovec *)s->window;
+	__u32 n = s->at.vectors < VECTORS_AT_ONCE ? s->at.vectors : VECTORS_AT_ONCE;
+
+	s->window_bytes = 0;
+	asm volatile("" : "+r"(n));
+	if (n > VECTORS_AT_ONCE || cursor_vectors(&s->at, s->window, n * sizeof(*v)))
+		return false;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < VECTORS_AT_ONCE; i++) {
+		if (i >= n || !s->skip)
+			break;
+		cursor_enter(&s->at, v + i);
+		skip_segment(s);
+	}
+	return true;
+}
+
 static __noinline long step_skip(struct run *r, struct stream *s)
 {
-	__u64 n;
+	__u64 n = s->at.segment + s->at.left;
 
+	if (!s->at.before && n) {
+		reached(s);
+		if (s->skip >= n) { /* wherever they are: they are not looked at */
+			s->skip -= n;
+			consume(s, n);
+			s->at.segment = 0;
+			s->at.left = 0;
+			return GO_ON;
+		}
+		if (!s->at.segment && s->at.rest && s->at.vectors > 1 && skip_vectors(s))
+			return GO_ON;
+	}
 	switch (cursor_look(&s->at)) {
 	case CURSOR_END:
 		return STOP;
@@ -219,11 +264,7 @@ static __noinline long step_skip(struct run *r, struct stream *s)
 	case CURSOR_BYTES:
 		break;
 	}
-	reached(s);
-	n = s->skip < s->at.segment ? s->skip : s->at.segment;
-	s->skip -= n;
-	cursor_advance(&s->at, n);
-	consume(s, n);
+	skip_segment(s);
 	return GO_ON;
 }
 

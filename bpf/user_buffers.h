@@ -146,6 +146,12 @@ static __always_inline bool call_direction(__u32 number, __u32 *direction)
 	return false;
 }
 
+/* Whether a call has several messages. */
+static __always_inline bool has_messages(__u32 number)
+{
+	return number == NR_sendmmsg || number == NR_recvmmsg;
+}
+
 /* Points `at` at `bytes` bytes of the call. Calls whose buffers are not the application's (sendfile,
  * splice, io_uring) leave them unseen.
  */

@@ -120,6 +120,16 @@ func (r *meteredRow) feed(d probe.Direction, frame []byte, size int) {
 	}
 }
 
+// send hands over the request, in one call.
+func (r *meteredRow) send() {
+	if r.buffer == 0 {
+		r.feed(probe.Sent, r.frames[0], r.bytes[0])
+		return
+	}
+	buffers := slices.Collect(slices.Chunk(r.frames[0], r.buffer))
+	require.NoError(r.t, r.probe.FeedVector(&r.client.connection, probe.Sent, buffers, r.bytes[0]))
+}
+
 // turn measures the row for a while, and fails if anything was not understood.
 func (r *meteredRow) turn() {
 	before, err := r.probe.Stats()
@@ -138,7 +148,7 @@ func (r *meteredRow) turn() {
 			r.feed(probe.Sent, x[0], len(x[0]))
 			r.feed(probe.Received, x[1], len(x[1]))
 		}
-		r.took[0] = append(r.took[0], r.runs(1, func() { r.feed(probe.Sent, r.frames[0], r.bytes[0]) }))
+		r.took[0] = append(r.took[0], r.runs(1, r.send))
 		r.took[1] = append(r.took[1], r.runs(r.reads, func() { r.feed(probe.Received, r.frames[1], size) }))
 		n++
 	})

@@ -55,6 +55,7 @@ func partitionRows() (rows []frameRow) {
 		frameRow{extent: one, what: "its topic by name", exchange: newest(commit("checkout", 1, 1)).version(9)},
 		frameRow{extent: one, what: "its topic by name, no records", exchange: newest(fetch(1, 1, 0)).version(12)},
 		frameRow{extent: one, what: "a batch of 16 KiB", exchange: newest(produce(16 * kibi))},
+		frameRow{extent: one, what: "a batch of 64 KiB in buffers of 512 bytes", exchange: newest(produce(64 * kibi)), buffer: 512},
 		frameRow{extent: one, what: "a batch acknowledged", exchange: newest(acknowledge())},
 		frameRow{extent: one, what: "a batch acknowledged, no records", exchange: newest(fetchShares())},
 	)

@@ -52,6 +52,7 @@ type frameRow struct {
 	exchange
 	before []exchange // what it takes for them to be about something; not measured
 	read   int        // bytes of the response in a call; 0: all
+	buffer int        // bytes of the request in a buffer; 0: all
 }
 
 func (r frameRow) api() string {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,6 +46,7 @@ func TestRecordsInPieces(t *testing.T) {
 		batches int // that are found in it
 	}{
 		"two batches":               {append(recordBatch(10, 30, own), recordBatch(20, 30, own)...), 2},
+		"the same twice":            {bytes.Repeat(recordBatch(10, 9*batchHead-batchBytes, own), 2), 2},
 		"without records":           {append(recordBatch(10, 0, own), recordBatch(20, 0, own)...), 2},
 		"cut behind the head":       {append(recordBatch(10, 300, own), recordBatch(20, 3, own)[:batchHead]...), 2},
 		"cut within the head":       {append(recordBatch(10, 300, own), recordBatch(20, 3, own)[:batchHead-1]...), 1},
@@ -70,6 +72,19 @@ func TestRecordsInPieces(t *testing.T) {
 			first := append(bytes.Clone(b[:cut]), bytes.Repeat([]byte{0xee}, len(b)-cut)...)
 			s.feedVector(false, [][]byte{first[:cut], nil, b[cut:]}, len(b))
 		},
+		"one call, many short pieces": func(s *situation, b []byte, cut int) {
+			s.feedVector(false, manyPieces(b, cut, 7), len(b))
+		},
+		"one call, many pieces of a head's length": func(s *situation, b []byte, cut int) {
+			s.feedVector(false, manyPieces(b, cut, batchHead), len(b))
+		},
+		"two calls, the first with room for more": func(s *situation, b []byte, cut int) {
+			first := manyPieces(b[:cut], 0, 7)
+			last := &first[len(first)-1]
+			*last = append(bytes.Clone(*last), bytes.Repeat([]byte{0xee}, 100)...)
+			s.feedVector(false, append(first, make([]byte, 100)), cut)
+			s.feedVector(false, manyPieces(b[cut:], 0, 7), len(b)-cut)
+		},
 	}
 	k := load(t, roomy)
 	for name, region := range regions {
@@ -82,8 +97,11 @@ func TestRecordsInPieces(t *testing.T) {
 			"broker":                     {role: state.RoleBroker},
 		} {
 			t.Run(name+"/"+end, func(t *testing.T) {
-				s := &situation{connection: k.connect(way.role), began: k.stats()}
-				s.requireUnderstands(t, "before")
+				var s *situation
+				connect := func() {
+					s = &situation{connection: k.connect(way.role), began: k.stats()}
+					s.requireUnderstands(t, "before")
+				}
 				exchange := func(feed func(response []byte, at int)) []string {
 					k.drain()
 					request, response := s.fetch(region.data, nil, region.data)
@@ -98,9 +116,12 @@ func TestRecordsInPieces(t *testing.T) {
 					require.Equal(t, none, s.left())
 					return recordReports(k.drain())
 				}
+				connect()
 				whole := exchange(func(response []byte, _ int) { s.feed(false, response) })
 				require.Len(t, whole, 2*region.batches+3, "batches of two partitions, and three watermarks")
 				for name, give := range pieces {
+					s.close()
+					connect() // so many batches as all ways have together are not looked at
 					for cut := range region.data {
 						require.Equal(t, whole, exchange(func(response []byte, at int) { give(s, response, at+cut) }),
 							"%s, cut at %d", name, cut)
@@ -111,6 +132,24 @@ func TestRecordsInPieces(t *testing.T) {
 			})
 		}
 	}
+}
+
+// manyPieces are what is before the cut, and pieces of a size from there on, with empty ones between. The same bytes are
+// the same memory, as they may be where they stand in a message more than once.
+func manyPieces(b []byte, cut, size int) [][]byte {
+	const emptyEach = 5
+	pieces := [][]byte{b[:cut]}
+	known := make(map[string][]byte)
+	for piece := range slices.Chunk(b[cut:], size) {
+		if len(pieces)%emptyEach == 0 {
+			pieces = append(pieces, nil)
+		}
+		if known[string(piece)] == nil {
+			known[string(piece)] = append(bytes.Clone(piece), 0xee)[:len(piece)]
+		}
+		pieces = append(pieces, known[string(piece)])
+	}
+	return pieces
 }
 
 // recordReports are those of batches and of the partitions that they are of.
