@@ -41,9 +41,6 @@ STEP long step_request_head(struct run *r, struct stream *s)
 	return GO_ON;
 }
 
-#define API_OFFSET_COMMIT 8
-#define API_END_TXN 26
-
 static __always_inline bool changes_offsets(__s16 api)
 {
 	return api == API_OFFSET_COMMIT || api == API_TXN_OFFSET_COMMIT || api == API_END_TXN;
@@ -227,14 +224,6 @@ STEP void count_frame(struct stream *s)
 	if (s->too_long)
 		n->drops[DROP_NAME_TOO_LONG] += s->too_long;
 }
-
-#define API_PRODUCE 0
-#define API_FETCH 1
-
-#define API_SASL_HANDSHAKE 17
-#define API_API_VERSIONS 18
-#define API_WRITE_TXN_MARKERS 27
-#define API_SASL_AUTHENTICATE 36
 
 /* A whole request has been sent: its response may be read from now on. */
 static __noinline long end_request(struct run *r, struct stream *s)

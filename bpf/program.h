@@ -127,6 +127,19 @@ enum sink {
 #define API_KEYS 128	/* power of two; Kafka 4.3 has keys up to 92 */
 #define API_VERSIONS 32 /* power of two; the most is Fetch's 18 */
 
+/* Keys of the APIs that are told apart other than by their programs. */
+#define API_PRODUCE 0
+#define API_FETCH 1
+#define API_OFFSET_COMMIT 8
+#define API_LEAVE_GROUP 13
+#define API_SYNC_GROUP 14
+#define API_SASL_HANDSHAKE 17
+#define API_API_VERSIONS 18
+#define API_END_TXN 26
+#define API_WRITE_TXN_MARKERS 27
+#define API_TXN_OFFSET_COMMIT 28
+#define API_SASL_AUTHENTICATE 36
+
 #define DIR_REQUEST 0
 #define DIR_RESPONSE 1
 

@@ -8,7 +8,6 @@
 #include "sinks_txn.h"
 
 #define ACKS_ALL (-1)
-#define API_TXN_OFFSET_COMMIT 28
 
 static __always_inline void trace_report(struct run *r, struct stream *s, __u32 sink)
 {

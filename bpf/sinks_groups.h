@@ -9,8 +9,6 @@
 #define ERROR_COORDINATOR_NOT_AVAILABLE 15
 #define ERROR_NOT_COORDINATOR 16
 #define ERROR_REBALANCE_IN_PROGRESS 27
-#define API_LEAVE_GROUP 13
-#define API_SYNC_GROUP 14
 
 static __always_inline struct group_value *group_entry(__u64 link, __u64 group, __u64 now)
 {

@@ -23,7 +23,8 @@ type endpointKey struct {
 	netns uint32 // only where the address means something in there alone
 }
 
-type scopeKey struct {
+// neighbourKey is what brokers have in common that belong together.
+type neighbourKey struct {
 	pid       uint32
 	startTime uint64
 	client    NameID // not of brokers: one broker is in one cluster
@@ -50,15 +51,15 @@ func joinClusters(s *Snapshot) *clusters {
 	}
 
 	// Brokers of one client belong together unless they are known to be of different clusters.
-	scopes := make(map[scopeKey][]int)
+	neighbours := make(map[neighbourKey][]int)
 	for id, l := range s.Links {
-		key := scopeKey{pid: l.Process.PID, startTime: l.Process.StartTime, role: l.Role}
+		key := neighbourKey{pid: l.Process.PID, startTime: l.Process.StartTime, role: l.Role}
 		if l.Role == RoleClient {
 			key.client = l.Client
 		}
-		scopes[key] = append(scopes[key], place[id])
+		neighbours[key] = append(neighbours[key], place[id])
 	}
-	for _, places := range scopes {
+	for _, places := range neighbours {
 		names := make(map[NameID]bool)
 		for _, at := range places {
 			if told[at] != NameNone {
