@@ -53,7 +53,7 @@ static __noinline bool cursor_next(struct cursor *c)
 	return true;
 }
 
-/* Goes into the vector that comes next; of the array and of the message there is as much left as it has, at most. */
+/* Goes into the vector that comes next, no further than the call and the message go. */
 static __always_inline void cursor_enter(struct cursor *c, const struct user_iovec *v)
 {
 	__u64 length = v->length;
@@ -70,7 +70,10 @@ static __always_inline void cursor_enter(struct cursor *c, const struct user_iov
 	c->segment = length;
 }
 
-static __always_inline long cursor_vectors(const struct cursor *c, void *to, __u32 bytes)
+/* Reads the vectors that come next. Where the call goes back from its end (hooks_tcp.h) nobody knows how many there
+ * are: what is read may lie behind the array.
+ */
+static __always_inline long cursor_read_vectors(const struct cursor *c, void *to, __u32 bytes)
 {
 	if (c->kernel_vector)
 		return bpf_probe_read_kernel(to, bytes, (void *)c->vector);
@@ -89,7 +92,7 @@ static __always_inline enum cursor_state cursor_look(struct cursor *c)
 		return CURSOR_END;
 	if (c->messages && (!c->vectors || !c->rest))
 		return cursor_next(c) ? CURSOR_BYTES : CURSOR_UNSEEN;
-	if (!c->vectors || cursor_vectors(c, &v, sizeof(v)))
+	if (!c->vectors || cursor_read_vectors(c, &v, sizeof(v)))
 		return CURSOR_UNSEEN;
 	cursor_enter(c, &v);
 	return CURSOR_BYTES; /* of a possibly empty segment: the caller looks again */
@@ -99,6 +102,13 @@ static __always_inline enum cursor_state cursor_look(struct cursor *c)
 static __always_inline __u64 *cursor_unseen(struct cursor *c)
 {
 	return c->before ? &c->before : &c->left;
+}
+
+/* Nothing more of the call is looked at. */
+static __always_inline void cursor_end(struct cursor *c)
+{
+	c->segment = 0;
+	c->left = 0;
 }
 
 static __always_inline void cursor_advance(struct cursor *c, __u64 n)

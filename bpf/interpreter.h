@@ -218,8 +218,9 @@ static __always_inline void skip_segment(struct stream *s)
 	consume(s, n);
 }
 
-/* The vectors that come next, several at once: librdkafka hands each record over as one or two of its own. They are
- * read to where the window is. False: they cannot be read.
+/* The vectors that come next, several at once: librdkafka hands many records over as one or two of their own. They are
+ * read to where the window is. Less is to be skipped than is left of the call: what was read from behind the array's
+ * end is not gone into. False: not all of them can be read, and nothing has been done.
  */
 static __always_inline bool skip_vectors(struct stream *s)
 {
@@ -228,7 +229,7 @@ static __always_inline bool skip_vectors(struct stream *s)
 
 	s->window_bytes = 0;
 	asm volatile("" : "+r"(n));
-	if (n > VECTORS_AT_ONCE || cursor_vectors(&s->at, s->window, n * sizeof(*v)))
+	if (n > VECTORS_AT_ONCE || cursor_read_vectors(&s->at, s->window, n * sizeof(*v)))
 		return false;
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < VECTORS_AT_ONCE; i++) {
@@ -249,8 +250,7 @@ static __noinline long step_skip(struct run *r, struct stream *s)
 		if (s->skip >= n) { /* wherever they are: they are not looked at */
 			s->skip -= n;
 			consume(s, n);
-			s->at.segment = 0;
-			s->at.left = 0;
+			cursor_end(&s->at);
 			return GO_ON;
 		}
 		if (!s->at.segment && s->at.rest && s->at.vectors > 1 && skip_vectors(s))

@@ -79,9 +79,14 @@ func (p *Probe) FeedVector(c *FeedConnection, d Direction, buffers [][]byte, byt
 	}
 	vectors = append(vectors, iovec{})
 	pin.Pin(&vectors[0])
+	return p.FeedVectorAt(c, d, unsafe.Pointer(&vectors[0]), len(buffers), bytes)
+}
+
+// FeedVectorAt is FeedVector with an array of n struct iovec that the caller has made, and keeps where it is.
+func (p *Probe) FeedVectorAt(c *FeedConnection, d Direction, array unsafe.Pointer, n, bytes int) error {
 	return p.feed(feedArgs{
-		key: c.Key, direction: uint64(d), address: uint64(uintptr(unsafe.Pointer(&vectors[0]))),
-		bytes: uint64(bytes), flags: feedVector, vectors: uint64(len(buffers)),
+		key: c.Key, direction: uint64(d), address: uint64(uintptr(array)),
+		bytes: uint64(bytes), flags: feedVector, vectors: uint64(n),
 		local: endpoint(c.Local), remote: endpoint(c.Remote),
 	})
 }

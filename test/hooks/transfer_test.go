@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -223,11 +224,12 @@ type message struct {
 	_      uint32
 }
 
-// messages makes one of each piece, in two iovecs.
+// messages makes one of each piece, in so many iovecs that they are not all looked at together.
 func messages(pieces [][]byte) []message {
+	const iovecs = 15
 	m := make([]message, min(len(pieces), maxVectors))
 	for i := range m {
-		v := vectors(cut(pieces[i], []int{len(pieces[i]) / 3}))
+		v := vectors(cut(pieces[i], slices.Repeat([]int{len(pieces[i])/iovecs + 1}, iovecs)))
 		m[i].header.Iov = &v[0]
 		m[i].header.Iovlen = uint64(len(v))
 	}
