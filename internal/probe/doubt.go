@@ -168,8 +168,15 @@ func (d doubtful) or(other doubtful) doubtful {
 	return doubtful{max(d.sent, other.sent), max(d.committed, other.committed), max(d.ended, other.ended)}
 }
 
-// offsetUnknown notes that an offset may have changed: a commit was sent, and its answer was not seen.
+// offsetUnknown notes that an offset may have changed: a commit was sent, and its answer was not seen. Of a link that has
+// been forgotten meanwhile there is nothing to be noted: nobody would remove it.
 func (p *Probe) offsetUnknown(key bpf.KafkaOffsetKey, d doubtful) error {
+	var link bpf.KafkaLinkValue
+	if err := p.objects.Links.Lookup(key.Link, &link); errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("reading map %s: %w", p.objects.Links, err)
+	}
 	var known bpf.KafkaOffsetValue
 	switch err := p.objects.Offsets.Lookup(&key, &known); {
 	case errors.Is(err, ebpf.ErrKeyNotExist):

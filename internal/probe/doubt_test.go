@@ -25,6 +25,7 @@ func TestUnansweredCommitsAreDoubted(t *testing.T) {
 		require.NoError(t, p.objects.Offsets.Put(key(partition),
 			bpf.KafkaOffsetValue{Offset: 10, Time: acked, Acked: acked, Ordered: asked}))
 	}
+	require.NoError(t, p.objects.Links.Put(uint64(link), bpf.KafkaLinkValue{LastSeen: sent}))
 	known(0, sent-2, sent-1)
 	known(1, sent+1, sent+2)
 	known(2, sent-2, sent-1)
@@ -48,6 +49,14 @@ func TestUnansweredCommitsAreDoubted(t *testing.T) {
 		require.NoError(t, p.objects.Offsets.Lookup(key(int32(partition)), &v), partition)
 		assert.EqualValues(t, want, v.Source, partition)
 	}
+
+	// The request outlives its connection, and with a short idle_timeout its link, too.
+	require.NoError(t, p.objects.Links.Delete(uint64(link)))
+	for partition := range int32(5) {
+		require.NoError(t, ignoreMissing(p.objects.Offsets.Delete(key(partition))))
+	}
+	assert.Empty(t, snapshot(t, p).Offsets)
+	assert.Empty(t, snapshot(t, p).Offsets, "nobody would remove what is written for a link that is gone")
 }
 
 // A client that does not read the answer, because it is stopped, does not know what the broker has stored.

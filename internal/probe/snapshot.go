@@ -150,7 +150,7 @@ func (p *Probe) readConnections(now uint64) error {
 		if c.Dismissed != 0 { // it is open, and nobody notes when it is used
 			seen = now
 		}
-		if older(now, c.LastSeen, idleConnection) { // not seen: those dismissed get another look
+		if unused(now, c) { // its end was not seen: those dismissed get another look
 			p.idle = append(p.idle, *key)
 		}
 		p.clients[state.NameID(c.Client)] = true

@@ -83,13 +83,14 @@ func (p *Probe) Sweep(idle time.Duration) error {
 		errs = append(errs, p.forgetLinks(gone))
 	}
 	errs = append(errs, p.forgetIdle(now, idle), p.sweepNames())
+	connections, errConnections := still(m.Connections, p.idle, func(_ *uint64, c *bpf.KafkaConnection) bool { return unused(now, c) })
 	errs = append(errs,
 		p.reader.peers.removeIf(m.Peers, func(_ *bpf.KafkaTuple, id *uint64) bool {
 			return !p.alive[*id] && connectionAge(now, *id) > deadAge
 		}),
 		// What it contradicts has ended by itself, or has been confirmed.
 		p.reader.refused.removeIf(m.Refused, func(_ *bpf.KafkaOffsetKey, acked *uint64) bool { return older(now, *acked, idle) }),
-		remove(m.Connections, p.idle),
+		errConnections, remove(m.Connections, connections),
 		remove(m.Requests, requests), remove(m.Pending, pending), remove(m.Parked, parked), remove(m.Links, links),
 		p.nextEpoch())
 	return errors.Join(errs...)
@@ -118,17 +119,22 @@ func (p *Probe) forgetLinks(gone map[uint64]bool) error {
 // they owned, groups without members, topics that were not there.
 func (p *Probe) forgetIdle(now uint64, idle time.Duration) error {
 	m := &p.objects.KafkaMaps
+	unsaid := func(k *bpf.KafkaPartitionKey, session int32, said uint64) bool {
+		if session != 0 {
+			said = max(said, p.snapshot.Sessions[state.SessionKey{Link: state.LinkID(k.Link), Session: session}].Time)
+		}
+		return older(now, said, idle)
+	}
 	var watermarks []bpf.KafkaPartitionKey
 	for i := range p.snapshot.Watermarks {
 		w := &p.snapshot.Watermarks[i]
-		seen := max(w.Time, w.LogStartTime, w.ProducedTime, w.PositionTime)
-		if w.Session != 0 {
-			seen = max(seen, p.snapshot.Sessions[state.SessionKey{Link: w.Link, Session: w.Session}].Time)
-		}
-		watermarks = appendIf(watermarks, bpf.KafkaPartitionKey{
-			Link: uint64(w.Link), Topic: uint64(w.Topic), Partition: w.Partition,
-		}, older(now, seen, idle))
+		key := bpf.KafkaPartitionKey{Link: uint64(w.Link), Topic: uint64(w.Topic), Partition: w.Partition}
+		watermarks = appendIf(watermarks, key, unsaid(&key, w.Session, max(w.Time, w.LogStartTime, w.ProducedTime, w.PositionTime)))
 	}
+	// An entry has no times until its first hook has filled it in.
+	watermarks, errWatermarks := still(m.Watermarks, watermarks, func(k *bpf.KafkaPartitionKey, v *bpf.KafkaWatermarkValue) bool {
+		return unsaid(k, v.Session, max(v.Time, v.LogStartTime, v.ProducedTime, v.PositionTime))
+	})
 	var sessions []bpf.KafkaSessionKey
 	for k, session := range p.snapshot.Sessions {
 		sessions = appendIf(sessions, bpf.KafkaSessionKey{Link: uint64(k.Link), Session: k.Session}, older(now, session.Time, idle))
@@ -173,8 +179,8 @@ func (p *Probe) forgetIdle(now uint64, idle time.Duration) error {
 		topics = appendIf(topics, bpf.KafkaGoneKey{Link: uint64(g.Link), Topic: uint64(g.Topic)}, older(now, g.Time, idle))
 	}
 	return errors.Join(
+		errWatermarks, remove(m.Watermarks, watermarks), remove(m.Times, watermarks),
 		remove(m.Groups, groups), remove(m.Gone, topics),
-		remove(m.Watermarks, watermarks), remove(m.Times, watermarks),
 		remove(m.Sessions, sessions), remove(m.Members, members), remove(m.Assignments, assigned))
 }
 
@@ -196,6 +202,12 @@ func connectionAge(now, id uint64) time.Duration {
 	return time.Duration(int64(now<<10-id) >> 10)
 }
 
+// unused tells whether nothing has passed on a connection for so long that its end must have been missed. While a hook is
+// making it, it has no time yet.
+func unused(now uint64, c *bpf.KafkaConnection) bool {
+	return c.LastSeen != 0 && older(now, c.LastSeen, idleConnection)
+}
+
 func stale(now, then uint64, alive bool) bool {
 	return older(now, then, answerAge) || (!alive && older(now, then, deadAge))
 }
@@ -214,6 +226,21 @@ func remove[K any](m *ebpf.Map, keys []K) error {
 		}
 	}
 	return nil
+}
+
+// still are those of the keys whose entries f picks now: since they were read, more may have been said of them.
+func still[K, V any](m *ebpf.Map, keys []K, f func(*K, *V) bool) ([]K, error) {
+	kept := keys[:0]
+	for i := range keys {
+		var v V
+		switch err := m.Lookup(&keys[i], &v); {
+		case err == nil:
+			kept = appendIf(kept, keys[i], f(&keys[i], &v))
+		case !errors.Is(err, ebpf.ErrKeyNotExist):
+			return kept, fmt.Errorf("reading map %s: %w", m, err)
+		}
+	}
+	return kept, nil
 }
 
 // nextEpoch gives connections that were given up another chance.

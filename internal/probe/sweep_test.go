@@ -453,3 +453,46 @@ func TestCloseTwice(t *testing.T) {
 }
 
 // A commit whose answer was not seen may have been stored: the offset from before is not known to be true.
+
+func TestUnused(t *testing.T) {
+	const now = 2 * uint64(idleConnection)
+	assert.True(t, unused(now, &bpf.KafkaConnection{LastSeen: now - uint64(idleConnection) - 1}))
+	assert.False(t, unused(now, &bpf.KafkaConnection{LastSeen: now - uint64(idleConnection)}))
+	assert.False(t, unused(now, &bpf.KafkaConnection{}), "a hook is just making it")
+}
+
+// What is said between a snapshot and its sweep stays.
+func TestSweepLooksAgain(t *testing.T) {
+	p := detached(t)
+	talk(t, p, 1, "10.0.0.1:9092")
+	m := &p.objects.KafkaMaps
+	var keys []bpf.KafkaPartitionKey
+	var filled []bpf.KafkaWatermarkValue
+	require.NoError(t, p.reader.watermarks.each(m.Watermarks, func(k *bpf.KafkaPartitionKey, v *bpf.KafkaWatermarkValue) {
+		keys, filled = append(keys, *k), append(filled, *v)
+	}))
+	require.Len(t, keys, 1)
+	require.NoError(t, m.Watermarks.Put(&keys[0], &bpf.KafkaWatermarkValue{})) // a hook is just making it
+	snapshot(t, p)
+	filled[0].Time = monotonic()
+	require.NoError(t, m.Watermarks.Put(&keys[0], &filled[0]))
+	require.NoError(t, p.Sweep(time.Minute))
+	assert.Len(t, snapshot(t, p).Watermarks, 1)
+
+	require.NoError(t, m.Watermarks.Put(&keys[0], &bpf.KafkaWatermarkValue{}))
+	snapshot(t, p)
+	require.NoError(t, p.Sweep(time.Minute))
+	assert.Empty(t, snapshot(t, p).Watermarks, "nothing was said of it")
+
+	// A connection that the snapshot found idle, and that speaks again.
+	var connections []uint64
+	require.NoError(t, p.reader.connections.each(m.Connections, func(k *uint64, _ *bpf.KafkaConnection) {
+		connections = append(connections, *k)
+	}))
+	require.Len(t, connections, 1)
+	p.idle = connections
+	require.NoError(t, p.Sweep(time.Minute))
+	assert.NotEmpty(t, p.alive)
+	snapshot(t, p)
+	assert.NotEmpty(t, p.alive)
+}

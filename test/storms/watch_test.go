@@ -150,14 +150,22 @@ func awaitExact(ctx context.Context, t *testing.T, c *collector.Collector, b *bo
 	}
 	patient, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := wait.Until(patient, func() error {
+	var first error // later there is nothing left to compare
+	err := wait.Until(patient, func() (err error) {
+		defer func() {
+			if first == nil {
+				first = err
+			}
+		}()
 		samples, err := c.Metrics(ctx)
 		if err != nil {
 			return err
 		}
-		if got := published(samples); !maps.Equal(got, want) {
+		got := published(samples)
+		if !maps.Equal(got, want) {
 			return fmt.Errorf("published is %v, acknowledged was %v", got, want)
 		}
+		first = nil
 		commits := samples.Named("kafka_consumer_group_commits_total").With("group", group)
 		total := 0.0
 		for _, s := range commits {
@@ -170,7 +178,7 @@ func awaitExact(ctx context.Context, t *testing.T, c *collector.Collector, b *bo
 	})
 	if err != nil {
 		own, _ := c.Telemetry(context.Background())
-		t.Fatalf("%v\nThe receiver's own: %v", err, own.Own())
+		t.Fatalf("%v\nAt first: %v\nThe receiver's own: %v", err, first, own.Own())
 	}
 }
 
