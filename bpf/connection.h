@@ -72,7 +72,7 @@ static __noinline struct connection *connection_create(__u64 key, const struct t
 	c = bpf_map_lookup_elem(&connections, &key);
 	if (!c)
 		return NULL;
-	c->socket = key;
+	exchange(&c->socket, key); /* before anything is read of the socket again: see connection_new */
 	c->id = now << 10 | (bpf_get_smp_processor_id() & 1023); /* one CPU makes one at a time */
 	asm volatile("" ::: "memory");				 /* the ports last: see connection_known */
 	c->tuple = *t;
@@ -334,21 +334,36 @@ static __always_inline bool socket_wanted(const struct socket_key *k, struct con
 	return false;
 }
 
+/* Whether socket_state has seen the socket's end, or is about to: tcp_set_state takes a socket out of the kernel's
+ * tables, then tells of TCP_CLOSE, and only then is that its state.
+ */
+static __always_inline bool has_ended(struct sock *sk)
+{
+	return !BPF_CORE_READ(sk, __sk_common.skc_nulls_node.pprev);
+}
+
 /* The connection of a socket of which nothing is known yet; NULL when it is not to be looked at. */
 static __noinline struct connection *connection_new(struct sock *sk, const struct socket_key *k,
 						    const struct cursor *at, __u64 now)
 {
+	struct connection *c;
 	struct tuple t = {};
 
 	if (bpf_get_current_pid_tgid() >> 32 == own_tgid)
 		return NULL;
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !BPF_CORE_READ(sk, sk_socket, file))
 		return NULL;
-	/* its end has been seen: what is still read must not bring it back, nobody would remove it */
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+	if (has_ended(sk))
 		return NULL;
 	if (!promising(k, at))
 		return NULL;
 	tuple_fill(sk, &t);
-	return connection_create(k->address, &t, now);
+	c = connection_create(k->address, &t, now);
+	/* What a late hook makes of a socket that has ended meanwhile, nobody would remove, and the next socket at
+	 * that address would be taken for it. If the end comes after this look, socket_state finds the entry.
+	 */
+	if (!c || !has_ended(sk))
+		return c;
+	forget_connection(k->address);
+	return NULL;
 }
