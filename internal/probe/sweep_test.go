@@ -452,8 +452,6 @@ func TestCloseTwice(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// A commit whose answer was not seen may have been stored: the offset from before is not known to be true.
-
 func TestUnused(t *testing.T) {
 	const now = 2 * uint64(idleConnection)
 	assert.True(t, unused(now, &bpf.KafkaConnection{LastSeen: now - uint64(idleConnection) - 1}))
