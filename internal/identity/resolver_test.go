@@ -213,8 +213,8 @@ func TestResolveGone(t *testing.T) {
 	zombie, dead := other, other
 	zombie.state, dead.state = "Z", "X"
 	later, earlier := other, other
-	later.ticks += 2
-	earlier.ticks -= 2
+	later.ticks++
+	earlier.ticks--
 	tests := map[string]func(t *testing.T, root string){
 		"no such process":     func(t *testing.T, root string) { orders.remove(t, root) },
 		"zombie":              func(t *testing.T, root string) { zombie.write(t, root) },

@@ -87,12 +87,11 @@ func parseStat(b []byte) (stat, error) {
 }
 
 // startedAt reports whether the process is the one that the kernel says started
-// at startTime (nanoseconds of CLOCK_BOOTTIME). Both come from the same
-// task_struct.start_boottime; one tick of difference is allowed for rounding. A
+// at startTime (nanoseconds of CLOCK_BOOTTIME). Both are the same
+// task_struct.start_boottime, of which stat shows whole ticks, rounded down. A
 // pid cannot come round again within a tick.
 func (s stat) startedAt(startTime uint64) bool {
-	ticks := startTime / nanosecondsPerTick
-	return max(ticks, s.startTicks)-min(ticks, s.startTicks) <= 1
+	return startTime/nanosecondsPerTick == s.startTicks
 }
 
 // ended reports whether the process runs no more, though its parent may not

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpfkafka/ebpfkafka/test/collector"
 	"github.com/ebpfkafka/ebpfkafka/test/process"
@@ -144,6 +145,7 @@ func TestPIDReuse(t *testing.T) {
 			}
 			require.NoError(t, first.in.Close())
 			require.NoError(t, first.process.Wait(ctx))
+			awaitTick(ctx, t)
 			second := invite(ctx, t, pid, "second", stay(1, 22))
 			require.Equal(t, pid, second.process.PID())
 			awaitOwner(ctx, t, c, "1", 22, pid, "second")
@@ -152,6 +154,25 @@ func TestPIDReuse(t *testing.T) {
 			require.Equal(t, map[string]float64{"0": 11, "1": 22}, published(samples))
 		})
 	}
+}
+
+// awaitTick awaits that a process which starts then shows in /proc to have
+// started later than all before, to the hundredth of a second. Nobody takes
+// every other pid in less.
+func awaitTick(ctx context.Context, t *testing.T) {
+	t.Helper()
+	tick := func() int64 {
+		var now unix.Timespec
+		require.NoError(t, unix.ClockGettime(unix.CLOCK_BOOTTIME, &now))
+		return now.Nano() / (10 * time.Millisecond).Nanoseconds()
+	}
+	before := tick()
+	require.NoError(t, wait.Until(ctx, func() error {
+		if now := tick(); now == before {
+			return fmt.Errorf("it is still hundredth %d of a second since the start", now)
+		}
+		return nil
+	}))
 }
 
 // awaitOwner awaits that an offset is published as that of a process, and that
