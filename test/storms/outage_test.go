@@ -23,8 +23,8 @@ import (
 	"github.com/ebpfkafka/ebpfkafka/test/wait"
 )
 
-// A backend takes OTLP, unless it is down.
-type backend struct {
+// A remote takes OTLP, unless it is down.
+type remote struct {
 	*httptest.Server
 	mu   sync.Mutex
 	down bool
@@ -33,8 +33,8 @@ type backend struct {
 	err     error
 }
 
-func newBackend(t *testing.T) *backend {
-	b := &backend{offsets: map[string]pmetric.NumberDataPoint{}}
+func newRemote(t *testing.T) *remote {
+	b := &remote{offsets: map[string]pmetric.NumberDataPoint{}}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -50,7 +50,7 @@ func newBackend(t *testing.T) *backend {
 	return b
 }
 
-func (b *backend) take(body io.Reader) error {
+func (b *remote) take(body io.Reader) error {
 	plain, err := gzip.NewReader(body)
 	if err != nil {
 		return err
@@ -81,13 +81,13 @@ func (b *backend) take(body io.Reader) error {
 	return nil
 }
 
-func (b *backend) goes(down bool) {
+func (b *remote) goes(down bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.down = down
 }
 
-func (b *backend) published() (map[string]float64, error) {
+func (b *remote) published() (map[string]float64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := map[string]float64{}
@@ -103,7 +103,7 @@ func (b *backend) published() (map[string]float64, error) {
 func TestOutage(t *testing.T) {
 	ctx := testContext(t)
 	b := newBroker(ctx, t)
-	other := newBackend(t)
+	other := newRemote(t)
 	t.Setenv("PROMETHEUS_OTLP_ENDPOINT", other.URL)
 	c, err := collector.Start(ctx, collector.Options{
 		Dir: t.TempDir(), Configs: []string{filepath.Join("..", "..", "testdata", "config", "prometheus-otlp.yaml")},
@@ -148,7 +148,7 @@ func TestOutage(t *testing.T) {
 	require.Contains(t, c.Log(), "Shutdown complete", "it had to be killed, since the other side is down")
 }
 
-func awaitCame(ctx context.Context, t *testing.T, b *backend, enough func(map[string]float64) bool) {
+func awaitCame(ctx context.Context, t *testing.T, b *remote, enough func(map[string]float64) bool) {
 	t.Helper()
 	require.NoError(t, wait.Until(ctx, func() error {
 		came, err := b.published()
