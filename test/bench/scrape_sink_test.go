@@ -3,8 +3,6 @@
 package bench
 
 import (
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
 	"math"
@@ -17,6 +15,8 @@ import (
 	"github.com/klauspost/compress/snappy"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/ebpfkafka/ebpfkafka/test/otlp"
 )
 
 // A decoder reads a request's body.
@@ -82,35 +82,16 @@ func (s *sink) committed() (all []committed, err error) {
 }
 
 func otlpSent(body []byte) (all []committed, err error) {
-	if reader, err := gzip.NewReader(bytes.NewReader(body)); err == nil {
-		if body, err = io.ReadAll(reader); err != nil {
-			return nil, err
+	err = otlp.EachGauge(body, func(metric string, p pmetric.NumberDataPoint) {
+		label := func(key string) string {
+			v, _ := p.Attributes().Get(key)
+			return v.AsString()
 		}
-	}
-	metrics, err := (&pmetric.ProtoUnmarshaler{}).UnmarshalMetrics(body) // a request is written as what it holds
-	if err != nil {
-		return nil, err
-	}
-	for _, resource := range metrics.ResourceMetrics().All() {
-		for _, scope := range resource.ScopeMetrics().All() {
-			for _, m := range scope.Metrics().All() {
-				if m.Type() != pmetric.MetricTypeGauge {
-					continue
-				}
-				name := strings.ReplaceAll(m.Name(), ".", "_")
-				for _, p := range m.Gauge().DataPoints().All() {
-					label := func(key string) string {
-						v, _ := p.Attributes().Get(key)
-						return v.AsString()
-					}
-					if x, ok := newCommitted(name, label, float64(p.IntValue())); ok {
-						all = append(all, x)
-					}
-				}
-			}
+		if x, ok := newCommitted(strings.ReplaceAll(metric, ".", "_"), label, float64(p.IntValue())); ok {
+			all = append(all, x)
 		}
-	}
-	return all, nil
+	})
+	return all, err
 }
 
 // remoteWritten reads prometheus.WriteRequest: repeated TimeSeries 1, of repeated Label 1 (name 1, value 2) and

@@ -45,10 +45,10 @@ var ways = []way{
 			"receivers::ebpf_kafka::metrics::kafka.consumer.offset::enabled: false",
 			"receivers::ebpf_kafka::metrics::kafka.consumer.lag::enabled: false",
 		}},
-	otlp("`otlp_http`, not compressed", 0, "exporters::otlp_http::compression: none",
+	pushed("`otlp_http`, not compressed", 0, "exporters::otlp_http::compression: none",
 		"exporters::otlp_http::compression_params::level: 0"),
-	otlp("`otlp_http`, gzip level 1", 0), // the example's
-	otlp("`otlp_http`, gzip as by default", mostSlow, "exporters::otlp_http::compression_params::level: -1"),
+	pushed("`otlp_http`, gzip level 1", 0), // the example's
+	pushed("`otlp_http`, gzip as by default", mostSlow, "exporters::otlp_http::compression_params::level: -1"),
 	{name: "`prometheus_remote_write`", config: "remotewrite.yaml", limited: true, decode: remoteWritten,
 		windows: []window{{}}, most: mostSlow},
 	{name: "`prometheus`", config: "prometheus.yaml", limited: true, most: mostSlow, windows: []window{
@@ -69,7 +69,7 @@ func (w way) series() int {
 // scraped tells whether others read its values, and wait for them.
 func (w way) scraped() bool { return !w.silent && w.decode == nil }
 
-func otlp(name string, most int, set ...string) way {
+func pushed(name string, most int, set ...string) way {
 	return way{name: name, config: "grafana-cloud.yaml", limited: true, decode: otlpSent, most: most,
 		windows: []window{{}},
 		set:     append(set, "service::extensions: [basicauth/grafana_cloud]")}

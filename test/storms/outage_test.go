@@ -3,7 +3,6 @@
 package storms
 
 import (
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/ebpfkafka/ebpfkafka/test/collector"
+	"github.com/ebpfkafka/ebpfkafka/test/otlp"
 	"github.com/ebpfkafka/ebpfkafka/test/wait"
 )
 
@@ -34,67 +33,52 @@ type remote struct {
 }
 
 func newRemote(t *testing.T) *remote {
-	b := &remote{offsets: map[string]pmetric.NumberDataPoint{}}
-	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.down {
+	r := &remote{offsets: map[string]pmetric.NumberDataPoint{}}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.down {
 			http.Error(w, "down", http.StatusServiceUnavailable)
 			return
 		}
-		if err := b.take(r.Body); err != nil {
-			b.err = err
+		if err := r.take(request.Body); err != nil {
+			r.err = err
 		}
 	}))
-	t.Cleanup(b.Close)
-	return b
+	t.Cleanup(r.Close)
+	return r
 }
 
-func (b *remote) take(body io.Reader) error {
-	plain, err := gzip.NewReader(body)
+func (r *remote) take(request io.Reader) error {
+	body, err := io.ReadAll(request)
 	if err != nil {
 		return err
 	}
-	text, err := io.ReadAll(plain)
-	if err != nil {
-		return err
-	}
-	all, err := (&pmetric.ProtoUnmarshaler{}).UnmarshalMetrics(text) // a request is written as what it holds
-	if err != nil {
-		return err
-	}
-	for _, resource := range all.ResourceMetrics().All() {
-		for _, scope := range resource.ScopeMetrics().All() {
-			for _, m := range scope.Metrics().All() {
-				if m.Name() != "kafka.consumer_group.offset" {
-					continue
-				}
-				for _, p := range m.Gauge().DataPoints().All() {
-					partition, _ := p.Attributes().Get("partition")
-					if last, ok := b.offsets[partition.AsString()]; !ok || last.Timestamp() < p.Timestamp() {
-						b.offsets[partition.AsString()] = p
-					}
-				}
-			}
+	return otlp.EachGauge(body, func(metric string, p pmetric.NumberDataPoint) {
+		if metric != "kafka.consumer_group.offset" {
+			return
 		}
-	}
-	return nil
+		partition, _ := p.Attributes().Get("partition")
+		if last, ok := r.offsets[partition.AsString()]; !ok || last.Timestamp() < p.Timestamp() {
+			r.offsets[partition.AsString()] = p
+		}
+	})
 }
 
-func (b *remote) goes(down bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.down = down
+func (r *remote) goes(down bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down = down
 }
 
-func (b *remote) published() (map[string]float64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (r *remote) published() (map[string]float64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	out := map[string]float64{}
-	for partition, p := range b.offsets {
+	for partition, p := range r.offsets {
 		out[partition] = float64(p.IntValue())
 	}
-	return out, b.err
+	return out, r.err
 }
 
 // TestOutage: the example that pushes has a short queue, for which the receiver waits. While the other side is down it
@@ -121,12 +105,7 @@ func TestOutage(t *testing.T) {
 		},
 	})
 	require.NoError(t, err)
-	stopped := false
-	t.Cleanup(func() {
-		if !stopped {
-			require.NoError(t, c.Stop())
-		}
-	})
+	t.Cleanup(func() { require.NoError(t, c.Stop()) })
 	on := newTallies(t)
 	steady := newClients(t, b, modeSteady, on)
 	awaitCame(ctx, t, other, func(came map[string]float64) bool { return len(came) == workers })
@@ -134,24 +113,20 @@ func TestOutage(t *testing.T) {
 	other.goes(true)
 	awaitRefused(ctx, t, c)
 	steady.end(t)
-	want := map[string]float64{}
-	for p, n := range on.board.acknowledged() {
-		want[strconv.Itoa(p)] = float64(n)
-	}
+	want := byPartition(on.board.acknowledged())
 	other.goes(false)
 	awaitCame(ctx, t, other, func(came map[string]float64) bool { return maps.Equal(came, want) })
 
 	other.goes(true)
 	awaitRefused(ctx, t, c)
-	stopped = true
 	require.NoError(t, c.Stop())
 	require.Contains(t, c.Log(), "Shutdown complete", "it had to be killed, since the other side is down")
 }
 
-func awaitCame(ctx context.Context, t *testing.T, b *remote, enough func(map[string]float64) bool) {
+func awaitCame(ctx context.Context, t *testing.T, r *remote, enough func(map[string]float64) bool) {
 	t.Helper()
 	require.NoError(t, wait.Until(ctx, func() error {
-		came, err := b.published()
+		came, err := r.published()
 		require.NoError(t, err)
 		if !enough(came) {
 			return fmt.Errorf("the other side has %v", came)

@@ -130,6 +130,15 @@ func sum(n [workers]int64) (s float64) {
 	return s
 }
 
+// byPartition are offsets as published gives them.
+func byPartition(offsets [workers]int64) map[string]float64 {
+	out := map[string]float64{}
+	for p, n := range offsets {
+		out[strconv.Itoa(p)] = float64(n)
+	}
+	return out
+}
+
 // published are the group's offsets by partition.
 func published(samples collector.Samples) map[string]float64 {
 	out := map[string]float64{}
@@ -144,10 +153,7 @@ func published(samples collector.Samples) map[string]float64 {
 func awaitExact(ctx context.Context, t *testing.T, c *collector.Collector, b *board, counted bool) {
 	t.Helper()
 	acknowledged := b.acknowledged()
-	want := map[string]float64{}
-	for p, n := range acknowledged {
-		want[strconv.Itoa(p)] = float64(n)
-	}
+	want := byPartition(acknowledged)
 	patient, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var first error // later there is nothing left to compare
